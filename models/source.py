@@ -1,0 +1,166 @@
+"""Initial laws p(0): families of laws on ranks 1..support, solved for S0.
+
+    s         vocabulary size
+    support   s~, how many tokens have positive probability; ranks 1..support
+    S0        sum_i p_i^2, between 1/support (uniform) and 1 (one token)
+
+    family      p_k proportional to                      parameter
+    zipf        k^-a                                     a >= 0
+    geometric   r^k                                      0 < r <= 1
+    dirichlet   a seeded draw of Dirichlet(c, .., c)     c > 0
+    uniform     1                                        none: S0 = 1/support
+
+Each family with a parameter passes through every S0 in [1/support, 1), and the
+parameter is solved for the S0 that is asked for, to 1e-12.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+TOLERANCE = 1e-12
+"""Largest |sum p_i^2 - S0| a solved law may have."""
+
+FAMILIES: dict[str, str] = {
+    "zipf": "p_k proportional to k^-a",
+    "geometric": "p_k proportional to r^k",
+    "dirichlet": "a seeded draw of a symmetric Dirichlet law",
+    "uniform": "all tokens of the support alike",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """An initial law.
+
+    Raises ValueError, worded `field: got X; allowed ..`, for an unknown family
+    or a value out of range.
+    """
+
+    family: str
+    """A key of `FAMILIES`."""
+    s: int
+    """Vocabulary size, in tokens."""
+    support: int
+    """Tokens with positive probability, at least 2 and at most s."""
+    S0: float | None = None
+    """Sum of squared probabilities, in [1/support, 1); None: the family's own
+    (uniform), which is the only family without a parameter."""
+    seed: int | None = None
+    """Which draw (dirichlet); None for the other families."""
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise ValueError(f"family: got {self.family!r}; allowed: {', '.join(FAMILIES)}")
+        if self.s < 2:
+            raise ValueError(f"s: got {self.s}; allowed: whole numbers from 2")
+        if not 2 <= self.support <= self.s:
+            raise ValueError(
+                f"support: got {self.support} with s={self.s}; allowed: whole numbers 2 to s"
+            )
+        if self.family == "uniform":
+            if self.S0 is not None and abs(self.S0 - 1 / self.support) > TOLERANCE:
+                raise ValueError(
+                    f"S0: got {self.S0}; a uniform law has S0 = 1/support = {1 / self.support:.6g}; "
+                    "leave S0 out or choose another family"
+                )
+        elif self.S0 is None:
+            raise ValueError(f"S0: is needed by family {self.family}")
+        elif not 1 / self.support - TOLERANCE <= self.S0 < 1:
+            raise ValueError(
+                f"S0: got {self.S0} with support={self.support}; allowed: "
+                f"1/support = {1 / self.support:.6g} up to, not including, 1"
+            )
+        if (self.seed is None) != (self.family != "dirichlet"):
+            raise ValueError("seed: is needed by family dirichlet, and by no other")
+        if self.seed is not None and self.seed < 0:
+            raise ValueError(f"seed: got {self.seed}; allowed: whole numbers from 0")
+
+    @property
+    def concentration(self) -> float:
+        """S0 as asked for: sum_i p_i^2 up to `TOLERANCE`."""
+        return 1 / self.support if self.S0 is None else self.S0
+
+    def probabilities(self) -> NDArray[np.float64]:
+        """p(0) on its support, shape (support,), by rank; sums to 1.
+
+        Raises ArithmeticError if no law of the family comes within
+        `TOLERANCE` of S0 in floating point.
+        """
+        p = _solve(self)
+        reached = float(p @ p)
+        if abs(reached - self.concentration) > TOLERANCE:
+            raise ArithmeticError(
+                f"S0: got {self.S0}; the nearest {self.family} law found has {reached!r}"
+            )
+        return p
+
+
+@cache
+def _solve(source: Source) -> NDArray[np.float64]:
+    size = source.support
+    flat = np.full(size, 1 / size)
+    if source.S0 is None or abs(source.S0 - 1 / size) <= 1e-15:
+        p = flat
+    else:
+        from scipy.optimize import brentq  # here: a sweep's driver need not load it
+
+        law, low, high = _family(source)
+        target = source.S0
+
+        def excess(x: float) -> float:
+            q = law(x)
+            return float(q @ q) - target
+
+        p = law(brentq(excess, low, high, xtol=1e-15, rtol=8.9e-16, maxiter=500))
+    p = np.sort(p)[::-1].copy()  # token k is the k-th most probable: rank k
+    p.flags.writeable = False
+    return p
+
+
+def _normalised(log_weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    weights = np.exp(log_weights - log_weights.max())
+    return weights / weights.sum()
+
+
+def _family(source: Source) -> tuple[Callable[[float], NDArray[np.float64]], float, float]:
+    """(parameter -> law, and two parameters whose S0 lie on either side)."""
+    rank = np.arange(1, source.support + 1, dtype=np.float64)
+    if source.family == "zipf":
+        return (lambda a: _normalised(-a * np.log(rank))), 0.0, 200.0
+    if source.family == "geometric":
+        return (lambda decay: _normalised(-decay * rank)), 0.0, 200.0
+    uniforms = _seeded_uniforms(source.support, source.seed or 0)
+
+    def dirichlet(log_c: float) -> NDArray[np.float64]:
+        return _normalised(_log_gamma_quantile(uniforms, math.exp(log_c)))
+
+    # One draw for all c, by quantile coupling; as c -> 0 it tends to one token
+    # and as c -> infinity to the uniform law, continuously, so a root exists.
+    return dirichlet, math.log(1e-7), math.log(1e15)
+
+
+def _seeded_uniforms(size: int, seed: int) -> NDArray[np.float64]:
+    """size numbers in (0, 1) from SHA-256, so that no library's stream can move them."""
+    words = [
+        hashlib.sha256(f"dirichlet/{seed}/{k}".encode()).digest()[:7] for k in range(size)
+    ]
+    return np.array([(int.from_bytes(w, "big") >> 3) + 0.5 for w in words]) / 2.0**53
+
+
+def _log_gamma_quantile(u: NDArray[np.float64], shape: float) -> NDArray[np.float64]:
+    """log of the u-quantile of a Gamma(shape) variable, also where it underflows.
+
+    Near 0 the Gamma(shape) distribution function is x^shape / Gamma(shape + 1).
+    """
+    from scipy.special import gammaincinv, gammaln
+
+    near_zero = (np.log(u) + gammaln(shape + 1)) / shape
+    with np.errstate(divide="ignore"):
+        exact = np.log(gammaincinv(shape, u))
+    return np.where(near_zero < -30, near_zero, exact)

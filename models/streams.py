@@ -1,0 +1,24 @@
+"""Names of random streams: hashes of what is drawn, and of nothing else."""
+
+import hashlib
+import json
+from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.source import Source
+
+STREAM = 1
+"""Raised whenever the same setting gives other bits, so that no stored result is mistaken for one."""
+
+
+def stream_key(seed: int, source: Source) -> NDArray[np.uint32]:
+    """Two words that name the random numbers: a hash of the root seed and the initial law.
+
+    The schedule and its axes are left out on purpose: cells of one source are
+    then compared under common random numbers, and share p(1) where they take
+    as many real samples.
+    """
+    text = json.dumps([STREAM, seed, asdict(source)], sort_keys=True)
+    return np.frombuffer(hashlib.sha256(text.encode()).digest()[:8], dtype="<u4")

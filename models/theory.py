@@ -1,0 +1,154 @@
+"""Closed forms and exact second moments of recursive training; independent of the engine.
+
+    p(m)       model of generation m, a random law on s tokens; p(0) is given
+    S_m        E[sigma_m] = E[sum_i p_i(m)^2]; S0 is that of p(0)
+    rho_m      P(T <= m), T the first generation at which p(m) is a Dirac mass
+    n, N       synthetic and real samples per generation
+    s~         support size of p(0)
+    n_t^(m)    samples of model t that generation m is trained on (eq. 5)
+    alpha      n / (N + n)
+
+Source: Seddik et al. 2024, "How Bad is Training on Synthetic Data?", cited by
+theorem and equation. Eq. (9) is corrected: the sign of its last bracket is
+wrong as printed. Where m is an argument it may be an array of generations.
+
+Not covered yet: the exact law of T and of the deviation.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+def sigma_full(m: ArrayLike, *, n: int, S0: float) -> Floats:
+    """S_m of the fully synthetic chain; exact (Theorem 1, eq. 6)."""
+    return 1 - (1 - 1 / n) ** np.asarray(m, np.float64) * (1 - S0)
+
+
+def collapse_probability_bounds(
+    m: ArrayLike, *, n: int, S0: float, support: int
+) -> tuple[Floats, Floats]:
+    """Lower and upper bound on rho_m, fully synthetic (Theorem 1, eq. 7).
+
+    The lower bound is negative, so says nothing, until about generation
+    n log(n (1 - S0)). Both are clipped to [0, 1].
+    """
+    decay = (1 - 1 / n) ** np.asarray(m, np.float64) * (1 - S0)
+    lower, upper = 1 - n * decay, 1 - decay / (1 - 1 / support)
+    return np.clip(lower, 0, 1), np.clip(upper, 0, 1)
+
+
+def collapse_time_bounds(*, n: int, S0: float, support: int) -> tuple[float, float]:
+    """Lower and upper bound on E[T], fully synthetic (Theorem 1, eq. 8).
+
+    The lower bound is of the right order, n; the upper, n^2, is not.
+    """
+    return 1 + (1 - S0) / (1 - 1 / support) * (n - 1), 1 + (1 - S0) * n * (n - 1)
+
+
+def sigma_partial(m: ArrayLike, *, n: int, N: int, S0: float, as_printed: bool = False) -> Floats:
+    """S_m, m >= 1, with N kept real samples and n synthetic; exact (Theorem 2, eq. 9).
+
+    The paper prints `- alpha beta^m / N` in the second bracket. With that sign
+    S_1 is not 1/N + (1 - 1/N) S0, the second moment of N independent samples;
+    `as_printed` returns it all the same, for comparison.
+    """
+    alpha = n / (N + n)
+    beta = alpha * ((1 + 1 / N) * alpha - 1 / N)
+    power = beta ** (np.asarray(m, np.float64) - 1)
+    sign = -1 if as_printed else 1
+    first = (1 + 2 * alpha - (1 - 1 / N) * alpha * power) / N
+    second = (1 - 1 / N) * S0 * (1 + alpha + sign * alpha * power / N)
+    return (first + second) / (1 + (1 + 1 / N) * alpha)
+
+
+def collapse_probability_kept(p: Floats, *, N: int) -> float:
+    """rho_m, m >= 1, where N kept real samples are in every generation; exact.
+
+    A generation is a Dirac mass only if the real corpus is, and then all are:
+    sum_i p_i^N, the same for every m. `p` is p(0), shape (support,).
+    """
+    return float(np.exp(N * np.log(p[p > 0])).sum())
+
+
+def sigma_redrawn(table: Sequence[Mapping[int, int]], *, S0: float, reach: int) -> Floats:
+    """S_m, m = 1..M, of any schedule that redraws its samples; exact.
+
+    Args:
+        table: row m - 1 is {t: n_t^(m)}.
+        reach: every t of row m is at least m - reach.
+
+    Given the models before m, the samples are independent, so the second
+    moments C_{t,u} = E<p(t), p(u)> obey, with w_t = n_t^(m) / n^(m),
+
+        C_{m,u} = sum_t w_t C_{t,u}                                  (u < m)
+        C_{m,m} = sum_{t,r} w_t w_r C_{t,r} + sum_t w_t^2 (1 - C_{t,t}) / n_t
+
+    (two samples of one model agree with probability C_{t,t}, a sample with
+    itself always). Only the last `reach` models matter: O(M reach^2).
+    """
+    C = np.array([[S0]])
+    sigma = np.empty(len(table))
+    for m, row in enumerate(table, start=1):
+        first = m - len(C)
+        size = np.array([row.get(t, 0) for t in range(first, m)], np.float64)
+        w = size / size.sum()
+        cross = C @ w
+        drawn = size > 0
+        own = (w[drawn] ** 2 * (1 - np.diag(C)[drawn]) / size[drawn]).sum()
+        sigma[m - 1] = w @ cross + own
+        C = np.block([[C, cross[:, None]], [cross[None, :], sigma[m - 1]]])[-reach:, -reach:]
+    return sigma
+
+
+def sigma_random(generations: int, *, n: int, S0: float) -> Floats:
+    """S_m, m = 1..generations, where each sample picks its model uniformly; exact.
+
+    Two samples of generation m come from two independent uniform models, so
+    they agree with probability A_m / m^2, A_m = sum_{t,u < m} C_{t,u}; and as
+    E<p(m), p(u)> is the mean of C_{t,u} over t, A_{m+1} = A_m (1 + 2/m) + S_m.
+    """
+    sigma = np.empty(generations)
+    A = S0
+    for m in range(1, generations + 1):
+        sigma[m - 1] = 1 / n + (1 - 1 / n) * A / m**2
+        A = A * (1 + 2 / m) + sigma[m - 1]
+    return sigma
+
+
+C0 = math.e**3 / (2 * math.pi)
+C1 = 6 * math.e / math.pi**1.5
+
+
+def log_G(n: int, s: int) -> float:
+    """Natural log of G_n(s), eq. (10), the constant of Theorem 3."""
+    if C0 / math.e * n + 2 <= s:
+        return math.log(C1 * s) + C0 * n / (2 * math.e)
+    if C0 / 4 * n + 2 <= s:
+        return math.log(C1 * s) + s / 2 * math.log(C0 * n / s)
+    return s * math.log(2) + math.log1p(-(2.0 ** (1 - s)))
+
+
+def deviation_bound(*, n: int, N: int, s: int) -> float:
+    """Bound on E||p(m) - p(1)||_1, m >= 2, with N kept real samples (Theorem 3).
+
+    sqrt(pi n / 2) G_n(s) / N, infinity where that overflows. The distance is at
+    most 2, so a bound of 2 or more is vacuous; it is at every setting of the
+    paper's figures (N = 100, s = 600), since G_n(s) > 2.93 s already at n = 1.
+    """
+    log_bound = 0.5 * math.log(math.pi * n / 2) + log_G(n, s) - math.log(N)
+    return math.exp(log_bound) if log_bound < 700 else math.inf
+
+
+def harmless_n_bound(*, N: int, s: int, eps: float) -> float:
+    """The n up to which eq. (11) promises E||p(m) - p(1)||_1 < eps.
+
+    Vacuous below 1, when it allows no synthetic sample at all: log(N eps / s)
+    is negative unless there are several times more real samples than tokens.
+    """
+    room = math.log(math.sqrt(2) * math.pi * N * eps / (6 * math.e * s))
+    return 2 * math.pi / math.e**2 * min(s - 2, room)

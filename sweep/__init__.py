@@ -1,0 +1,1 @@
+"""The experiment shell: configuration, grids, trials, tracking, reports."""

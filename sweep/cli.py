@@ -1,0 +1,201 @@
+"""The command line: Hydra's config in, a table and an exit status out.
+
+Exit status: 0 all cells finished, 1 some failed, 2 the config was refused,
+130 interrupted.
+"""
+
+import os
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.config import ConfigError, Settings, key_paths, nearest, parse
+
+if TYPE_CHECKING:
+    from sweep.grid import Cell
+    from sweep.tracking import Store
+
+HERE = Path(__file__).resolve().parent
+CONF = next(path for path in (HERE / "conf", HERE.parent / "conf") if path.is_dir())
+"""The configs: inside the package in a wheel, beside it in a checkout."""
+
+
+def experiments() -> dict[str, str]:
+    """Name -> purpose of every experiment that comes with the package."""
+    from omegaconf import OmegaConf
+
+    found = {}
+    for path in sorted((CONF / "experiment").glob("*.yaml")):
+        config = OmegaConf.load(path)
+        found[path.stem] = str(config.get("purpose", ""))  # type: ignore[union-attr]
+    return found
+
+
+def main() -> None:
+    """Entry point of `python -m sweep` and `collapse-sweep`."""
+    try:
+        code = _main(sys.argv[1:])
+    except ConfigError as error:
+        print(f"sweep: {' '.join(str(error).split())}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("\nsweep: interrupted; the same command goes on from here", file=sys.stderr)
+        code = 130
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def _main(arguments: list[str]) -> int:
+    for argument in arguments:
+        _refuse_flags(argument)
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    listing = "\n".join(f"  {name:<14} {purpose}" for name, purpose in experiments().items())
+    OmegaConf.register_new_resolver("experiments", lambda: listing, replace=True)
+    result: list[int] = []
+
+    @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+    def task(config: DictConfig) -> None:
+        from hydra.core.hydra_config import HydraConfig
+
+        plain = OmegaConf.to_container(config, resolve=True)
+        assert isinstance(plain, dict)
+        overrides = list(HydraConfig.get().overrides.task)
+        result.append(sweep({str(k): v for k, v in plain.items()}, overrides))
+
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints and exits 1 itself
+    try:
+        task()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_explain(error, arguments)) from None
+    finally:
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if before is not None:
+            os.environ["HYDRA_FULL_ERROR"] = before
+    return result[0] if result else 0  # nothing ran: --help, --cfg
+
+
+def sweep(config: dict[str, Any], overrides: Sequence[str]) -> int:
+    """Run the sweep that a composed config describes; prints, and returns the exit status."""
+    if config.get("name") is None:
+        listing = ", ".join(experiments())
+        raise ConfigError(f"no experiment given; write +experiment=NAME, with one of: {listing}")
+    from sweep import run
+    from sweep.grid import expand
+
+    settings = parse(config)
+    cells, notices = expand(settings)
+    run.check(settings)
+    for notice in notices:
+        print(f"notice: {notice}")
+    with run.store(settings) as address:
+        if settings.dry_run:
+            from sweep.plan import plan
+
+            print(plan(settings, cells, address))
+            return 0
+        try:
+            return _run(settings, cells, address, overrides)
+        except run.Interrupted as error:
+            print(f"\nsweep: interrupted; {error}; the same command goes on", file=sys.stderr)
+            return 130
+
+
+def _run(
+    settings: Settings, cells: "Sequence[Cell]", address: "Store", overrides: Sequence[str]
+) -> int:
+    from sweep import report, run, tables
+
+    command = " ".join(["python -m sweep", *(o for o in overrides if not _private(o))])
+    started = time.monotonic()
+    with run.execute(settings, cells, address, command=command) as finished:
+        tracker, parent = finished.tracker, finished.parent
+        built = report.build(tracker, parent, finished.rows, Path(settings.output))
+        status = report.close(tracker, parent, finished.rows, len(cells))
+    print(f"\n{tables.text(built.entries)}\n")
+    failed = [entry for entry in built.entries if entry.row.status != "FINISHED"]
+    kept = len(cells) - finished.new
+    print(
+        f"{len(cells) - len(failed)} of {len(cells)} cells finished"
+        + (f", {kept} of them before" if kept else "")
+        + f"; {time.monotonic() - started:.1f} s"
+    )
+    for path in built.files:
+        if path.suffix in (".png", ".html"):
+            print(f"{'figure' if path.suffix == '.png' else 'report'}  {_relative(path)}")
+    if address.kind == "mlflow":
+        print(f"compare {_compare(address.uri)}")
+    for entry in failed[:10]:
+        reason = entry.row.tags.get("error", entry.row.status)
+        print(f"FAILED  {entry.cell.name}: {reason}", file=sys.stderr)
+    if failed:
+        print(
+            f"sweep: {len(failed)} of {len(cells)} cells failed; their tracebacks are "
+            "artifacts of their runs; the same command tries them again",
+            file=sys.stderr,
+        )
+    return 0 if status == "FINISHED" else 1
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _compare(uri: str) -> str:
+    """The one command, or address, that opens MLflow on this store."""
+    if uri.startswith("http"):
+        from sweep.tracking_mlflow import redact
+
+        return redact(uri)
+    if uri.startswith("sqlite:///"):
+        file = Path(uri.removeprefix("sqlite:///"))
+        return f"mlflow ui --backend-store-uri sqlite:///{_relative(file)}"
+    return "mlflow ui --backend-store-uri URI, with the tracking.uri given"
+
+
+def _private(override: str) -> bool:
+    """Whether an override may hold a password: a store's address."""
+    return override.lstrip("+~").startswith("tracking.uri")
+
+
+def _refuse_flags(argument: str) -> None:
+    if argument in ("-m", "--multirun"):
+        raise ConfigError(
+            f"{argument}: a sweep is one command with lists; write grid.n=[10,37] instead"
+        )
+    key = argument.lstrip("-").split("=")[0].replace("-", "_")
+    if argument.startswith("--") and key in key_paths():
+        raise ConfigError(f"{argument}: options are keys; write {key}=VALUE without dashes")
+
+
+def _explain(error: Exception, arguments: Sequence[str]) -> str:
+    """Hydra's message as one line with the remedy."""
+    text = str(error)
+    if found := re.search(r"Ambiguous value for argument '([^=']+)=([^']*)'", text):
+        key, values = found.groups()
+        return f"{key}: got {values}; write a list: {key}=[{values}]"
+    if found := re.search(r"Could not find '([^/']+)/([^']+)'", text):
+        group, name = found.groups()
+        options = re.findall(r"^\t(\S+)$", text, flags=re.M)
+        options = [o for o in options if not o.startswith("provider=")]
+        return f"{group}: got {name!r}; allowed: {', '.join(options)}{nearest(name, options)}"
+    if found := re.search(r"Could not override '([^']+)'", text):
+        key = found.group(1)
+        if key == "experiment":
+            return "experiment: write +experiment=NAME, with the plus"
+        return f"{key}: unknown key{nearest(key, key_paths())}"
+    if "Multiple values for" in text:
+        return text.split(".")[0] + "; give one"
+    if found := re.search(r"Error parsing override '([^']*)'", text):
+        return f"{found.group(1)}: cannot be read; write key=value"
+    if "mismatched input" in text or "no viable alternative" in text:
+        bad = [a for a in arguments if not a.startswith("-")]
+        return f"cannot read one of: {' '.join(bad)} ({text.splitlines()[0]})"
+    return text

@@ -1,0 +1,138 @@
+"""Run cells in packs on Ray Tune; the only module that imports ray.
+
+One Tune trial is one pack of cells. Workers are reused from pack to pack and
+keep one connection to the store. Results reach the store from the workers; all
+that comes back here is how many cells are done.
+"""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+
+from sweep import packing
+from sweep.config import Cluster
+from sweep.grid import Cell
+from sweep.tracking import Row, Store, Tracker, connect
+from sweep.trial import Job, Outcome, run_cells
+
+REPORT_SECONDS = 0.5
+"""How long a worker goes on between two reports of progress."""
+
+Report = Callable[[list[str], list[str]], None]
+"""Called with the ids of the cells that ended since the last call, and of those that failed."""
+
+
+def start(cluster: Cluster) -> None:
+    """Bring up Ray on this machine, bound to the loopback, without its chatter."""
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Ctrl-C reaches the driver as usual
+    os.environ["TUNE_RESULT_BUFFER_LENGTH"] = "0"
+    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    os.environ.setdefault("NUMBA_NUM_THREADS", "1")
+    ray.init(
+        address="local",  # never join a cluster that happens to run here
+        num_cpus=cluster.num_cpus,
+        include_dashboard=False,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+    )
+    for name in ("ray", "ray.tune", "ray.train"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def stop() -> None:
+    ray.shutdown()
+
+
+def run(cells: Sequence[Cell], job: Job, store: Store, cluster: Cluster, report: Report) -> None:
+    """Run the cells; returns when every pack has ended, lost ones included.
+
+    Raises KeyboardInterrupt on Ctrl-C, with the workers still up.
+    """
+    slots = max(1, int(ray.cluster_resources().get("CPU", 1)) // cluster.cpus_per_trial)
+    packs = packing.pack([packing.seconds(cell) for cell in cells], slots)
+    work = [[cells[i] for i in indices] for indices in packs]
+    storage = store.state / "tune"
+    begun = storage / job.parent / "begun"
+    shutil.rmtree(begun.parent, ignore_errors=True)  # of a driver that was killed
+    begun.mkdir(parents=True)
+    tuner = tune.Tuner(
+        tune.with_resources(
+            tune.with_parameters(PackTrainable, work=work, job=job, store=store, begun=begun),
+            {"cpu": cluster.cpus_per_trial},
+        ),
+        param_space={"pack": tune.grid_search(list(range(len(packs))))},
+        tune_config=tune.TuneConfig(
+            reuse_actors=True,
+            trial_name_creator=lambda trial: f"pack_{trial.config['pack']}",
+            trial_dirname_creator=lambda trial: f"pack_{trial.config['pack']}",
+        ),
+        run_config=tune.RunConfig(
+            name=job.parent,
+            storage_path=str(storage),
+            verbose=0,
+            callbacks=[_Watch(report)],
+            failure_config=tune.FailureConfig(max_failures=cluster.max_failures),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )
+    try:
+        tuner.fit()
+    finally:
+        # Nothing of Tune's is needed again: what is done, the store knows.
+        shutil.rmtree(storage / job.parent, ignore_errors=True)
+
+
+class PackTrainable(tune.Trainable):
+    """Runs one pack; each step goes on for `REPORT_SECONDS` and says how far it came."""
+
+    _tracker: Tracker | None = None
+
+    def setup(
+        self, config: dict[str, Any], work: list[list[Cell]], job: Job, store: Store, begun: Path
+    ) -> None:
+        self._work, self._job, self._store, self._begun = work, job, store, begun
+        self._outcomes = self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._outcomes = self._begin(new_config)
+        return True
+
+    def _begin(self, config: dict[str, Any]) -> Iterator[Outcome]:
+        if self._tracker is None:
+            self._tracker = connect(self._store)
+        mark = self._begun / str(config["pack"])
+        ended: dict[str, Row] = {}
+        if mark.exists():  # an earlier worker died in this pack: keep what it finished
+            ended = {row.key: row for row in self._tracker.read(self._job.parent)}
+        mark.touch()
+        return run_cells(self._work[config["pack"]], self._job, self._tracker, before=ended)
+
+    def step(self) -> dict[str, Any]:
+        deadline = time.monotonic() + REPORT_SECONDS
+        ended: list[str] = []
+        failed: list[str] = []
+        for outcome in self._outcomes:
+            ended.append(outcome.cell.id)
+            if outcome.error is not None:
+                failed.append(outcome.cell.id)
+            if time.monotonic() > deadline:
+                return {"ended": ended, "failed": failed, "done": False}
+        return {"ended": ended, "failed": failed, "done": True}
+
+
+class _Watch(tune.Callback):
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def on_trial_result(self, iteration, trials, trial, result, **info):  # type: ignore[no-untyped-def]
+        self._report(result["ended"], result["failed"])

@@ -1,0 +1,92 @@
+"""report.html: one self-contained page that says what a sweep asked and found."""
+
+import base64
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from sweep.tables import COLUMNS, MOST_ROWS, Entry, figures_of, labels
+
+STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #8884; }
+th:first-child, td:first-child { text-align: left; }
+img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
+code, pre { font: 14px ui-monospace, monospace; } pre { overflow-x: auto; padding: .8rem; background: #8882; }
+@media print { body { margin: 0; } }
+"""
+
+
+def page(
+    *,
+    name: str,
+    purpose: str,
+    sweep: str,
+    command: str,
+    commit: str,
+    entries: Sequence[Entry],
+    images: Sequence[tuple[Path, str]],
+    notes: Sequence[str],
+) -> str:
+    """The page as text. `images`: PNG files, each with what it shows in words."""
+    cells = [entry.cell for entry in entries]
+    names, shared = labels(cells)
+    first = cells[0]
+    law = f"{first.source.family} on {first.source.support} of {first.source.s} tokens"
+    settings = [
+        ("Initial law", law),
+        ("In every cell", shared or "-"),
+        ("Generations", str(first.generations)),
+        ("Runs of each cell", str(first.replicates)),
+        ("Seed", str(first.seed)),
+        ("Cells", str(len(cells))),
+    ]
+    finished = sum(entry.row.status == "FINISHED" for entry in entries)
+    head = "".join(f"<th scope=col>{escape(c)}</th>" for c in COLUMNS)
+    body = "".join(
+        f"<tr><td>{escape(n)}</td>"
+        + "".join(f"<td>{escape(v)}</td>" for v in figures_of(entry).values())
+        + "</tr>\n"
+        for n, entry in list(zip(names, entries, strict=True))[:MOST_ROWS]
+    )
+    cut = (
+        f"<p>{MOST_ROWS} of {len(entries)} cells shown; all are in summary.csv.</p>"
+        if len(entries) > MOST_ROWS
+        else ""
+    )
+    pictures = "".join(
+        f'<p><img alt="{escape(alt)}" src="data:image/png;base64,{_base64(path)}"></p>\n'
+        for path, alt in images
+    )
+    remarks = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(name)} {sweep[:6]}</title><style>{STYLE}</style></head><body>
+<h1>{escape(name)}</h1><p>{escape(purpose)}</p>
+<p>{finished} of {len(entries)} cells finished.</p>
+<h2>Figures</h2>
+{pictures}
+<h2>Last generation, simulation against theory</h2>
+<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>
+{body}</tbody></table></div>{cut}
+<p>sigma: mean over runs of the sum of squared probabilities; exact: its expectation from theory;
+deviation: mean L1 distance from generation 1; collapsed: share of runs that have been a single
+token; E[T]: mean generation of first collapse, with its standard error, or a lower bound
+where some runs have not collapsed.</p>
+{f"<h2>What the bounds say</h2><ul>{remarks}</ul>" if remarks else ""}
+<h2>Settings</h2>
+<table><tbody>{"".join(f"<tr><td>{escape(k)}</td><td>{escape(v)}</td></tr>" for k, v in settings)}
+</tbody></table>
+<h2>Reproduce</h2><pre>{escape(command)}</pre>
+<p>Sweep <code>{sweep}</code>{f", commit <code>{escape(commit)}</code>" if commit else ""}.</p>
+</body></html>
+"""
+
+
+def _base64(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()

@@ -1,0 +1,130 @@
+"""Tables, figures and the page of a sweep, from the tracking store alone.
+
+    python -m sweep.report [sweep=ID] [tracking.uri=URI] [tracking.experiment=NAME] [output=FOLDER]
+
+Without an id: the sweep that was started last. An id may be cut short.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.schedules import RULES
+from sweep import figures, page, spool, tables
+from sweep.grid import cell_from_params
+from sweep.laws import laws
+from sweep.tables import Entry
+from sweep.tracking import Row, Status, StoreError, Tracker, connect
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What was written."""
+
+    entries: list[Entry]
+    files: list[Path]
+    """Figures first, then summary.csv and report.html."""
+    folder: Path
+
+
+def entries_of(rows: Sequence[Row]) -> list[Entry]:
+    """Runs as cells, in one order whatever order they ran in."""
+    found = [Entry(cell=cell_from_params(row.params), row=row) for row in rows]
+    order = list(RULES)
+    return sorted(
+        found,
+        key=lambda e: (
+            e.cell.model,
+            order.index(e.cell.schedule.name),
+            e.cell.source.concentration,
+            e.cell.schedule.N or 0,
+            e.cell.schedule.K or 0,
+            e.cell.schedule.n or 0,
+            e.cell.id,
+        ),
+    )
+
+
+def build(tracker: Tracker, parent: Row, rows: Sequence[Row], output: Path) -> Report:
+    """Write all files of a sweep below `output`, and store them with its run."""
+    name = parent.tags.get("experiment", "sweep")
+    folder = output / f"{name}-{parent.key[:8]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = entries_of(rows)
+    done = [e for e in entries if e.row.status == "FINISHED"]
+    files: list[Path] = []
+    images: list[tuple[Path, str]] = []
+    if done:
+        names, shared = tables.labels([e.cell for e in done])
+        panels = []
+        with tempfile.TemporaryDirectory() as scratch:
+            picked = figures.chosen(len(done))
+            for i in picked:
+                target = Path(scratch) / done[i].cell.id
+                target.mkdir()
+                panels.append(
+                    figures.Panel(
+                        title=names[i],
+                        cell=done[i].cell,
+                        curves=spool.load(tracker.fetch(done[i].row.run, "curves.npz", target)),
+                        laws=laws(done[i].cell),
+                    )
+                )
+        title = f"{name}: {shared}" if shared else name
+        if len(picked) < len(done):
+            title += f"  ({len(picked)} of {len(done)} cells)"
+        files += figures.save(figures.curves_figure(panels, title), folder, name)
+        words = ", ".join(names[i] for i in picked)
+        images.append(
+            (files[0], f"sigma and deviation against the generation, with theory, for {words}")
+        )
+        if len(done) > 1:
+            title = f"{name}: generation {done[0].cell.generations}, all cells"
+            overview = figures.overview_figure(
+                [e.cell for e in done], [e.row.metrics for e in done], title
+            )
+            files += figures.save(overview, folder, f"{name}-overview")
+            images.append((files[2], "sigma and deviation of the last generation against n"))
+    table = folder / "summary.csv"
+    table.write_text(tables.csv_text(entries))
+    html = folder / "report.html"
+    html.write_text(
+        page.page(
+            name=name,
+            purpose=parent.tags.get("mlflow.note.content", ""),
+            sweep=parent.key,
+            command=parent.tags.get("command", ""),
+            commit=parent.tags.get("mlflow.source.git.commit", ""),
+            entries=entries,
+            images=images,
+            notes=_notes(done),
+        )
+    )
+    files += [table, html]
+    for path in files:
+        tracker.attach(parent.run, path, "figures" if path.suffix in (".png", ".pdf") else None)
+    return Report(entries=entries, files=files, folder=folder)
+
+
+def close(tracker: Tracker, parent: Row, rows: Sequence[Row], cells: int) -> Status:
+    """End the run of a sweep: FINISHED if all its cells are, else FAILED."""
+    finished = sum(row.status == "FINISHED" for row in rows)
+    status: Status = "FINISHED" if finished == cells else "FAILED"
+    if parent.status != status:
+        tracker.end(parent.run, status, end_ms=time.time_ns() // 10**6)
+    return status
+
+
+def _notes(entries: Sequence[Entry]) -> list[str]:
+    """The remarks of theory on the cells, each once, with the first cells it holds for."""
+    found: dict[str, list[str]] = {}
+    for entry in entries[: tables.MOST_ROWS]:
+        for note in laws(entry.cell).notes:
+            found.setdefault(note, []).append(entry.cell.name)
+    return [
+        f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}: {note}"
+        for note, names in found.items()
+    ]

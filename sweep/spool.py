@@ -1,0 +1,82 @@
+"""Results on disk between being computed and being delivered to the tracker.
+
+A cell's file is written whole or not at all, and holds arrays only, no pickles.
+It stays until the tracker has everything, so a crash costs no finished work,
+and it carries the time at which the cell started, so that a replay sends
+points that are equal to those already sent.
+"""
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from sweep.summary import Curves
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A computed cell."""
+
+    curves: Curves
+    start_ms: int
+    """When it was started, milliseconds since 1970."""
+    seconds: float
+    """How long it took to compute."""
+
+
+def write(folder: Path, cell: str, result: Result) -> None:
+    """Store a result under the cell's id."""
+    (folder / cell).mkdir(parents=True, exist_ok=True)
+    save(curves_file(folder, cell), result.curves)
+    note = {"start_ms": result.start_ms, "seconds": result.seconds}
+    # The note comes last: where it stands, the curves are whole.
+    _replace(folder / cell / "result.json", lambda file: file.write(json.dumps(note).encode()))
+
+
+def read(folder: Path, cell: str) -> Result | None:
+    """The stored result of a cell, or None if there is none that can be read."""
+    try:
+        note = json.loads((folder / cell / "result.json").read_text())
+        return Result(curves=load(curves_file(folder, cell)), **note)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def curves_file(folder: Path, cell: str) -> Path:
+    """Where the curves of a cell are, under the name they have as an artifact."""
+    return folder / cell / "curves.npz"
+
+
+def remove(folder: Path, cell: str) -> None:
+    """Forget a result that has been delivered."""
+    shutil.rmtree(folder / cell, ignore_errors=True)
+
+
+def save(path: Path, arrays: Curves) -> None:
+    """Write an .npz that is either whole or absent, also after a power cut."""
+    _replace(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+
+
+def load(path: Path) -> Curves:
+    """The arrays of an .npz; pickles are refused."""
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def _replace(path: Path, write_to: Callable[[BinaryIO], object]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "wb") as file:
+            write_to(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,80 @@
+"""From the curves of a cell to the numbers that are logged.
+
+    R   replicates
+    M   generations; step = generation m, 1..M
+
+Every number here is a function of (cell, curves): a cell is replayed from its
+stored curves with the same numbers.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweep.grid import Cell
+from sweep.laws import Laws
+
+MOST_STEPS = 200
+"""Most steps of one metric that go to the tracker; the stored curves hold all."""
+
+Curves = dict[str, NDArray[np.generic]]
+"""sigma, p_max, deviation, deviation_p0, support, entropy, collapsed: shape
+(R, M); collapse_time, absorption_time: shape (R,), 0 where not reached by M."""
+
+
+class Point(NamedTuple):
+    """One value of one metric."""
+
+    key: str
+    step: int
+    value: float
+
+
+def steps(generations: int, most: int = MOST_STEPS) -> NDArray[np.int64]:
+    """The generations whose metrics are sent: all, or about `most`, with the first and last."""
+    if generations <= most:
+        return np.arange(1, generations + 1)
+    return np.unique(np.linspace(1, generations, most).round().astype(np.int64))
+
+
+def points(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
+    """The metrics of every sent generation."""
+    at = steps(cell.generations)
+    rows: dict[str, NDArray[np.float64]] = {}
+    for name in ("sigma", "deviation"):
+        values = curves[name][:, at - 1].astype(np.float64)
+        rows[f"{name}/mean"] = values.mean(0)
+        if cell.replicates > 1:
+            rows[f"{name}/se"] = values.std(0, ddof=1) / np.sqrt(cell.replicates)
+        rows[f"{name}/q05"], rows[f"{name}/q95"] = np.quantile(values, (0.05, 0.95), axis=0)
+    for name in ("p_max", "deviation_p0", "support", "entropy"):
+        rows[f"{name}/mean"] = curves[name][:, at - 1].mean(0)
+    rows["collapsed/fraction"] = curves["collapsed"][:, at - 1].mean(0)
+    for name, law in theory.curves.items():
+        rows[name] = law[at - 1]
+    return [
+        Point(key, int(m), float(value))
+        for key, row in rows.items()
+        for m, value in zip(at, row, strict=True)
+        if np.isfinite(value)
+    ]
+
+
+def totals(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
+    """The metrics of the whole run, at step 0, and the axes as numbers."""
+    T, absorbed = curves["collapse_time"], curves["absorption_time"]
+    values: dict[str, float] = {f"grid/{axis}": v for axis, v in cell.axes.items()}
+    reached = T > 0
+    values["censored"] = float((~reached).sum())
+    if reached.all():
+        values["collapse_time/mean"] = float(T.mean())
+        if cell.replicates > 1:
+            values["collapse_time/std"] = float(T.std(ddof=1))
+    else:
+        restricted = np.where(reached, T, cell.generations)
+        values["collapse_time/restricted_mean"] = float(restricted.mean())
+    if (absorbed > 0).all():
+        values["absorption_time/mean"] = float(absorbed.mean())
+    values |= theory.values
+    return [Point(key, 0, value) for key, value in values.items()]

@@ -1,0 +1,117 @@
+"""Tables: what a sweep found, for an 80-column terminal and as CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sweep.grid import Cell
+from sweep.tracking import Row
+
+MOST_ROWS = 40
+"""Cells beyond which a table shows a summary; the CSV has them all."""
+COLUMNS = ("cell", "sigma", "exact", "deviation", "collapsed", "E[T]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A cell and its run."""
+
+    cell: Cell
+    row: Row
+
+
+def labels(cells: Sequence[Cell]) -> tuple[list[str], str]:
+    """Short names that show only what differs, and a line with what all cells share."""
+    words = [cell.name.split(" ") for cell in cells]
+    shared = [w for w in words[0] if all(w in other for other in words)] if len(cells) > 1 else []
+    short = [" ".join(w for w in name if w not in shared) or name[0] for name in words]
+    return short, ", ".join(shared)
+
+
+def figures_of(entry: Entry) -> dict[str, str]:
+    """One line of the table, by column, as text."""
+    values, cell = entry.row.metrics, entry.cell
+    if entry.row.status != "FINISHED":
+        return dict.fromkeys(COLUMNS[1:], "") | {"sigma": entry.row.status}
+
+    def number(key: str, digits: int = 4) -> str:
+        return f"{values[key]:#.{digits}g}" if key in values else "-"
+
+    if "collapse_time/mean" in values:
+        mean = f"{values['collapse_time/mean']:.4g}"
+        spread = values.get("collapse_time/std", 0.0) / cell.replicates**0.5
+        time = f"{mean} +- {spread:.2g}" if spread else mean
+    else:
+        # Runs that have not collapsed by M count as M: a lower bound on E[T].
+        time = f"> {values.get('collapse_time/restricted_mean', cell.generations):.4g}"
+    return {
+        "sigma": number("sigma/mean"),
+        "exact": number("sigma/exact"),
+        "deviation": number("deviation/mean", 3),
+        "collapsed": f"{values.get('collapsed/fraction', 0.0):.0%}",
+        "E[T]": time,
+    }
+
+
+def text(entries: Sequence[Entry], width: int = 80) -> str:
+    """The table for the terminal, at most `width` columns wide."""
+    cells = [entry.cell for entry in entries]
+    names, shared = labels(cells)
+    visible = shown(len(entries))
+    horizons = sorted({cell.generations for cell in cells})
+    lines = []
+    if shared:
+        lines.append(f"In every cell: {shared}")
+    rows = [list(COLUMNS)]
+    for i in visible:
+        rows.append([names[i], *figures_of(entries[i]).values()])
+    rows[0][1] = f"sigma_{horizons[0]}" if len(horizons) == 1 else "sigma_M"
+    widths = [max(len(row[k]) for row in rows) for k in range(len(COLUMNS))]
+    spare = width - sum(widths[1:]) - 2 * (len(COLUMNS) - 1)
+    widths[0] = min(widths[0], max(spare, 8))
+    for number, row in enumerate(rows):
+        name = row[0] if len(row[0]) <= widths[0] else row[0][: widths[0] - 2] + ".."
+        cellstext = [name.ljust(widths[0])]
+        cellstext += [value.rjust(w) for value, w in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join(cellstext).rstrip())
+        if number == 0:
+            lines.append("-" * min(width, sum(widths) + 2 * (len(widths) - 1)))
+    if len(visible) < len(entries):
+        lines.append(f"{len(visible)} of {len(entries)} cells shown; all are in summary.csv")
+    return "\n".join(lines)
+
+
+def shown(count: int) -> list[int]:
+    """Which of `count` cells a table lists: all, or some spread evenly."""
+    if count <= MOST_ROWS:
+        return list(range(count))
+    most = MOST_ROWS // 2
+    return sorted({round(i * (count - 1) / (most - 1)) for i in range(most)})
+
+
+def csv_text(entries: Sequence[Entry]) -> str:
+    """All cells with their parameters, status and last metrics, one line each."""
+    params = _union(entry.row.params for entry in entries)
+    metrics = _union(
+        [key for key in entry.row.metrics if not key.startswith("grid/")] for entry in entries
+    )
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([*params, "status", *metrics])
+    for entry in entries:
+        writer.writerow(
+            [
+                *(entry.row.params.get(key, "") for key in params),
+                entry.row.status,
+                *(entry.row.metrics.get(key, "") for key in metrics),
+            ]
+        )
+    return buffer.getvalue()
+
+
+def _union(names: object) -> list[str]:
+    ordered: dict[str, None] = {}
+    for group in names:  # type: ignore[attr-defined]
+        ordered |= dict.fromkeys(sorted(group))
+    return list(ordered)

@@ -1,0 +1,113 @@
+"""What a trial needs of an experiment tracker: five verbs, and where they lead.
+
+    begin    find or create the run of a sweep or a cell
+    log      send metric points, again if need be: a replay adds nothing
+    attach   store a file as an artifact
+    end      close a run with a status
+    read     everything a store holds of a sweep
+
+A tracker is passed in, never looked up. `Store` is its address: plain data that
+travels to a worker, where `connect` opens it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from sweep.summary import Point
+
+Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """The address of a store, with every path absolute."""
+
+    kind: str
+    """mlflow or memory."""
+    uri: str
+    """MLflow tracking URI; for memory, a folder that goes when the command ends."""
+    experiment: str
+    """Name of the experiment."""
+    state: Path
+    """Folder, belonging to this store, for what is computed but not delivered."""
+
+    def exists(self) -> bool:
+        """False if there is certainly nothing in it: a SQLite file that is not there."""
+        if self.kind == "memory":
+            return Path(self.uri).exists()
+        return not self.uri.startswith("sqlite:///") or Path(
+            self.uri.removeprefix("sqlite:///")
+        ).exists()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What a run is; two runs with the same key and parent are the same run."""
+
+    key: str
+    """Id of the sweep or the cell."""
+    kind: Literal["sweep", "cell"]
+    name: str
+    """For people."""
+    parent: str | None
+    """Run id of the sweep a cell belongs to."""
+    start_ms: int
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A run as the store has it."""
+
+    run: str
+    key: str
+    status: str
+    params: dict[str, str]
+    metrics: dict[str, float]
+    """Last value of each metric."""
+    tags: dict[str, str]
+    start_ms: int
+
+
+class Tracker(Protocol):
+    def begin(self, identity: Identity, *, anew: bool = False) -> str:
+        """The run id, of an existing run with this key and parent unless `anew`."""
+        ...
+
+    def log(self, run: str, points: Sequence[Point], *, start_ms: int) -> None:
+        """Send points; their times are start_ms + step, so a replay is equal."""
+        ...
+
+    def attach(self, run: str, path: Path, folder: str | None = None) -> None: ...
+
+    def end(
+        self, run: str, status: Status, *, end_ms: int, tags: dict[str, str] | None = None
+    ) -> None:
+        """Close the run (or open it again, with RUNNING), and add tags."""
+        ...
+
+    def read(self, parent: str | None, key: str | None = None) -> list[Row]:
+        """The cells of a sweep (parent given), or the sweeps, latest first; of one key if given."""
+        ...
+
+    def fetch(self, run: str, artifact: str, folder: Path) -> Path:
+        """A local copy of an artifact; FileNotFoundError if the run has none of that name."""
+        ...
+
+
+def connect(store: Store) -> Tracker:
+    """Open the store. Raises `StoreError` if that cannot be done."""
+    if store.kind == "memory":
+        from sweep.tracking_folder import FolderTracker
+
+        return FolderTracker(Path(store.uri))
+    from sweep.tracking_mlflow import MlflowTracker
+
+    return MlflowTracker(store.uri, store.experiment)
+
+
+class StoreError(RuntimeError):
+    """The store cannot be opened; the message is one line for the user."""

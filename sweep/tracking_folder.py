@@ -1,0 +1,101 @@
+"""A tracker that keeps its runs as JSON in a folder: for tests, and for `tracking=memory`."""
+
+import json
+import shutil
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sweep.summary import Point
+from sweep.tracking import Identity, Row, Status
+
+
+class FolderTracker:
+    """See `sweep.tracking.Tracker`. One process writes a given run at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def begin(self, identity: Identity, *, anew: bool = False) -> str:
+        rows = [] if anew else self.read(identity.parent, identity.key)
+        if rows:
+            return rows[0].run
+        run = uuid.uuid4().hex
+        self._save(
+            run,
+            {
+                "key": identity.key,
+                "kind": identity.kind,
+                "name": identity.name,
+                "parent": identity.parent,
+                "start_ms": identity.start_ms,
+                "status": "RUNNING",
+                "params": identity.params,
+                "tags": identity.tags,
+                "points": {},
+            },
+        )
+        return run
+
+    def log(self, run: str, points: Sequence[Point], *, start_ms: int) -> None:
+        document = self._load(run)
+        for point in points:
+            document["points"].setdefault(point.key, {})[str(point.step)] = point.value
+        self._save(run, document)
+
+    def attach(self, run: str, path: Path, folder: str | None = None) -> None:
+        target = self.folder / run / (folder or ".")
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+
+    def end(
+        self, run: str, status: Status, *, end_ms: int, tags: dict[str, str] | None = None
+    ) -> None:
+        document = self._load(run)
+        document["status"] = status
+        document["tags"] |= tags or {}
+        self._save(run, document)
+
+    def read(self, parent: str | None, key: str | None = None) -> list[Row]:
+        rows = []
+        for path in sorted(self.folder.glob("*.json")):
+            document = json.loads(path.read_text())
+            if document["parent"] != parent or key not in (None, document["key"]):
+                continue
+            last = {
+                name: values[max(values, key=int)] for name, values in document["points"].items()
+            }
+            rows.append(
+                Row(
+                    run=path.stem,
+                    key=document["key"],
+                    status=document["status"],
+                    params=document["params"],
+                    metrics=last,
+                    tags=document["tags"],
+                    start_ms=document["start_ms"],
+                )
+            )
+        return sorted(rows, key=lambda row: -row.start_ms)
+
+    def fetch(self, run: str, artifact: str, folder: Path) -> Path:
+        path = self.folder / run / artifact
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        return path
+
+    def points(self, run: str) -> dict[str, dict[int, float]]:
+        """Everything logged: metric -> step -> value."""
+        stored = self._load(run)["points"]
+        return {name: {int(m): v for m, v in values.items()} for name, values in stored.items()}
+
+    def _load(self, run: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.folder / f"{run}.json").read_text())
+        return document
+
+    def _save(self, run: str, document: dict[str, Any]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / f"{run}.writing"
+        temporary.write_text(json.dumps(document))
+        temporary.replace(self.folder / f"{run}.json")
