@@ -139,7 +139,7 @@ def advance(
     last_real: the last generation that redraws real samples. kept: N if one
     real corpus serves all generations, else 0. The last entry of p1[r] is its sum.
     """
-    R, W, C = ids.shape
+    R, W = alive.shape
     A = p0.size
     k0, k1 = key
     largest = max(mixed, np.int64(0))
@@ -229,7 +229,7 @@ def advance(
                     w = sources[e] % W
                     bound = pool_sizes[w]
                     pool = pools[w]
-                    for i in range(size):
+                    for _ in range(size):
                         j = _below(
                             words[draw], bound, spare, draw, m, replicate, PHASE_PICK, k0, k1
                         )

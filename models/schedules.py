@@ -50,7 +50,7 @@ def _partial(m: int, n: int, N: int, K: int) -> dict[int, int]:
 
 
 def _recent(m: int, n: int, N: int, K: int) -> dict[int, int]:
-    return {t: n // K for t in range(max(0, m - K), m)}
+    return dict.fromkeys(range(max(0, m - K), m), n // K)
 
 
 RULES: dict[str, Rule] = {
@@ -111,7 +111,7 @@ class Schedule:
                 raise ValueError(
                     f"{axis}: got {value}; allowed: whole numbers 1 to {LARGEST_SAMPLE}"
                 )
-        if self.n is not None and self.K is not None and self.K > self.n:
+        if None not in (self.n, self.K) and (self.K or 0) > (self.n or 0):
             raise ValueError(
                 f"K: got {self.K} with n={self.n}; allowed: 1 to n, "
                 "since floor(n/K) samples are taken from each model"

@@ -66,8 +66,8 @@ class Source:
         if self.family == "uniform":
             if self.S0 is not None and abs(self.S0 - 1 / self.support) > TOLERANCE:
                 raise ValueError(
-                    f"S0: got {self.S0}; a uniform law has S0 = 1/support = {1 / self.support:.6g}; "
-                    "leave S0 out or choose another family"
+                    f"S0: got {self.S0}; a uniform law has S0 = 1/support = "
+                    f"{1 / self.support:.6g}; leave S0 out or choose another family"
                 )
         elif self.S0 is None:
             raise ValueError(f"S0: is needed by family {self.family}")
@@ -125,7 +125,7 @@ def _solve(source: Source) -> NDArray[np.float64]:
 
 def _normalised(log_weights: NDArray[np.float64]) -> NDArray[np.float64]:
     weights = np.exp(log_weights - log_weights.max())
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum(), np.float64)
 
 
 def _family(source: Source) -> tuple[Callable[[float], NDArray[np.float64]], float, float]:
@@ -147,9 +147,7 @@ def _family(source: Source) -> tuple[Callable[[float], NDArray[np.float64]], flo
 
 def _seeded_uniforms(size: int, seed: int) -> NDArray[np.float64]:
     """size numbers in (0, 1) from SHA-256, so that no library's stream can move them."""
-    words = [
-        hashlib.sha256(f"dirichlet/{seed}/{k}".encode()).digest()[:7] for k in range(size)
-    ]
+    words = [hashlib.sha256(f"dirichlet/{seed}/{k}".encode()).digest()[:7] for k in range(size)]
     return np.array([(int.from_bytes(w, "big") >> 3) + 0.5 for w in words]) / 2.0**53
 
 
@@ -163,4 +161,4 @@ def _log_gamma_quantile(u: NDArray[np.float64], shape: float) -> NDArray[np.floa
     near_zero = (np.log(u) + gammaln(shape + 1)) / shape
     with np.errstate(divide="ignore"):
         exact = np.log(gammaincinv(shape, u))
-    return np.where(near_zero < -30, near_zero, exact)
+    return np.asarray(np.where(near_zero < -30, near_zero, exact), np.float64)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.source import Source
 
 STREAM = 1
-"""Raised whenever the same setting gives other bits, so that no stored result is mistaken for one."""
+"""Raised whenever the same setting gives other bits: stored results of old ones are not reused."""
 
 
 def stream_key(seed: int, source: Source) -> NDArray[np.uint32]:

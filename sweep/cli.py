@@ -29,8 +29,7 @@ def experiments() -> dict[str, str]:
 
     found = {}
     for path in sorted((CONF / "experiment").glob("*.yaml")):
-        config = OmegaConf.load(path)
-        found[path.stem] = str(config.get("purpose", ""))  # type: ignore[union-attr]
+        found[path.stem] = str(OmegaConf.select(OmegaConf.load(path), "purpose", default=""))
     return found
 
 
@@ -60,7 +59,6 @@ def _main(arguments: list[str]) -> int:
     OmegaConf.register_new_resolver("experiments", lambda: listing, replace=True)
     result: list[int] = []
 
-    @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
     def task(config: DictConfig) -> None:
         from hydra.core.hydra_config import HydraConfig
 
@@ -72,7 +70,7 @@ def _main(arguments: list[str]) -> int:
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints and exits 1 itself
     try:
-        task()
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error, arguments)) from None
     finally:

@@ -251,9 +251,7 @@ def _values(value: Any, field: str) -> list[Any]:
 def _axis(value: Any, field: str) -> tuple[int, ...] | None:
     if value is None:
         return None
-    return tuple(
-        dict.fromkeys(_whole(v, field, 1, LARGEST_SAMPLE) for v in _values(value, field))
-    )
+    return tuple(dict.fromkeys(_whole(v, field, 1, LARGEST_SAMPLE) for v in _values(value, field)))
 
 
 def _concentrations(value: Any) -> tuple[float, ...] | None:

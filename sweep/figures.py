@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RUN, MEAN, BAND, EXACT, BOUND = "#E69F00", "#D55E00", "#F5C542", "#0072B2", "#009E73"
+RUN, MEAN, BAND, EXACT, BOUND = "#E69F00", "#D55E00", "#8C8C8C", "#0072B2", "#009E73"
+COLOURS = (EXACT, MEAN, BOUND, "#CC79A7", RUN, "#56B4E9", "#000000")
+MARKERS = "osD^vPX"
 COLUMNS = 4
 """Panels side by side."""
 MOST_PANELS = 12
@@ -78,9 +80,11 @@ def curves_figure(panels: Sequence[Panel], title: str) -> "Figure":
                 axes.set_title(panel.title, fontsize=10)
             else:
                 axes.set_xlabel("generation $m$")
+    for axes in grid[:, 0]:  # once all panels of the row are drawn, as they share it
+        axes.set_ylim(0, max(axes.get_ylim()[1], 1e-3))
     handles = {
         "run": Line2D([], [], color=RUN, lw=0.8, alpha=0.7, label="each run"),
-        "band": Patch(facecolor=BAND, alpha=0.45, label="5% to 95% of runs"),
+        "band": Patch(facecolor=BAND, alpha=0.28, label="5% to 95% of runs"),
         "mean": Line2D([], [], color=MEAN, lw=2.2, label="mean of runs"),
         "exact": Line2D([], [], color=EXACT, lw=1.8, ls=(0, (4, 2)), label="exact"),
         "bound": Line2D([], [], color=BOUND, lw=1.6, ls=":", label="bound"),
@@ -102,10 +106,10 @@ def _draw(axes: "Axes", panel: Panel, name: str) -> list[str]:
     kinds = ["mean"]
     if len(values) > 1:
         kinds += ["run", "band"]
-        alpha = max(0.08, min(0.5, 8 / len(values)))
-        axes.plot(m, values[:MOST_RUNS].T, color=RUN, lw=0.5, alpha=alpha, zorder=1)
+        alpha = max(0.22, min(0.6, 8 / len(values)))
+        axes.plot(m, values[:MOST_RUNS].T, color=RUN, lw=0.45, alpha=alpha, zorder=2)
         low, high = np.quantile(values, (0.05, 0.95), axis=0)
-        axes.fill_between(m, low, high, color=BAND, alpha=0.45, lw=0, zorder=2)
+        axes.fill_between(m, low, high, color=BAND, alpha=0.28, lw=0, zorder=1)
     axes.plot(m, values.mean(0), color=MEAN, lw=2.2, zorder=3)
     for key, colour, style, kind in (
         (f"{name}/exact", EXACT, (0, (4, 2)), "exact"),
@@ -114,7 +118,6 @@ def _draw(axes: "Axes", panel: Panel, name: str) -> list[str]:
         if key in panel.laws.curves:
             axes.plot(m, panel.laws.curves[key], color=colour, lw=1.8, ls=style, zorder=4)
             kinds.append(kind)
-    axes.set_ylim(bottom=0)
     axes.set_xlim(1, max(2, len(m)))
     axes.grid(color="0.9", lw=0.6)
     axes.set_axisbelow(True)
@@ -125,41 +128,54 @@ def _draw(axes: "Axes", panel: Panel, name: str) -> list[str]:
 def overview_figure(
     cells: Sequence[Cell], metrics: Sequence[Mapping[str, float]], title: str
 ) -> "Figure":
-    """All cells at the last generation: sigma and deviation against n, a line per schedule."""
+    """All cells at the last generation: sigma and deviation against n, a marker per schedule.
+
+    Bars are two standard errors of the mean; dashes are exact.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.5, 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    colours = (EXACT, MEAN, BOUND, "#CC79A7", RUN, "#56B4E9", "#000000")
-    markers = "osD^vPX"
-    for k, name in enumerate(dict.fromkeys(c.schedule.name for c in cells)):
-        members = [i for i, c in enumerate(cells) if c.schedule.name == name]
-        for axes, metric in ((left, "sigma"), (right, "deviation")):
-            style: dict[str, Any] = {
-                "color": colours[k % len(colours)],
-                "marker": markers[k % len(markers)],
-            }
-            x = [cells[i].schedule.n or cells[i].schedule.N for i in members]
-            y = [metrics[i].get(f"{metric}/mean", math.nan) for i in members]
-            axes.plot(x, y, ls="", ms=5, alpha=0.75, label=f"{name}, mean of runs", **style)
-            exact = [metrics[i].get(f"{metric}/exact", math.nan) for i in members]
-            if not np.isnan(exact).all():
-                style["marker"] = "_"
-                axes.plot(x, exact, ls="", ms=14, mew=1.6, label=f"{name}, exact", **style)
-    for axes, label in (
-        (left, r"$\sigma_M$"),
-        (right, r"$\|p^{(M)} - p^{(1)}\|_1$"),
+    panels = figure.subplots(1, 2)
+    ticks = sorted({c.schedule.n or c.schedule.N or 0 for c in cells})
+    for axes, metric, label in zip(
+        panels,
+        ("sigma", "deviation"),
+        (r"$\sigma_M$", r"$\|p^{(M)} - p^{(1)}\|_1$"),
+        strict=True,
     ):
-        axes.set_xscale("log")
+        for k, name in enumerate(dict.fromkeys(c.schedule.name for c in cells)):
+            members = [i for i, c in enumerate(cells) if c.schedule.name == name]
+            x = [cells[i].schedule.n or cells[i].schedule.N for i in members]
+
+            def column(what: str, at: list[int] = members, metric: str = metric) -> list[float]:
+                return [metrics[i].get(f"{metric}/{what}", math.nan) for i in at]
+
+            colour = COLOURS[k % len(COLOURS)]
+            axes.errorbar(
+                x, column("mean"), yerr=[2 * e for e in np.nan_to_num(column("se"))],
+                fmt=MARKERS[k % len(MARKERS)], ms=5, lw=1, capsize=2, alpha=0.8, color=colour,
+                label=f"{name}, mean of runs",
+            )  # fmt: skip
+            if not np.isnan(column("exact")).all():
+                axes.plot(
+                    x, column("exact"), ls="", marker="_", ms=16, mew=1.8, color=colour,
+                    label=f"{name}, exact",
+                )  # fmt: skip
+        if len(ticks) > 1:
+            axes.set_xscale("log")
+        if len(ticks) <= 8:
+            axes.set_xticks(ticks, [str(t) for t in ticks], minor=False)
+            axes.set_xticks([], minor=True)
         axes.set_xlabel("samples per generation $n$")
         axes.set_ylabel(label)
-        axes.set_ylim(bottom=0)
+        axes.margins(0.08, 0.1)
+        axes.set_ylim(0, max(axes.get_ylim()[1], 1e-3))
         axes.grid(color="0.9", lw=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, fontsize=12)
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     return figure
 
 

@@ -92,7 +92,7 @@ def run(cells: Sequence[Cell], job: Job, store: Store, cluster: Cluster, report:
         shutil.rmtree(storage / job.parent, ignore_errors=True)
 
 
-class PackTrainable(tune.Trainable):
+class PackTrainable(tune.Trainable):  # type: ignore[misc]
     """Runs one pack; each step goes on for `REPORT_SECONDS` and says how far it came."""
 
     _tracker: Tracker | None = None
@@ -130,7 +130,7 @@ class PackTrainable(tune.Trainable):
         return {"ended": ended, "failed": failed, "done": True}
 
 
-class _Watch(tune.Callback):
+class _Watch(tune.Callback):  # type: ignore[misc]
     def __init__(self, report: Report) -> None:
         self._report = report
 

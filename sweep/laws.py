@@ -54,8 +54,7 @@ def laws(cell: Cell) -> Laws:
         else:
             shown = f"{bound:.3g}" if np.isfinite(bound) else "above 1e300"
             notes.append(
-                f"Theorem 3 bounds the deviation by {shown}: vacuous, since no "
-                "deviation exceeds 2."
+                f"Theorem 3 bounds the deviation by {shown}: vacuous, since no deviation exceeds 2."
             )
         promised = theory.harmless_n_bound(N=N, s=source.s, eps=1.0)
         notes.append(

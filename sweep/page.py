@@ -16,7 +16,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #8884; }
 th:first-child, td:first-child { text-align: left; }
 img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
-code, pre { font: 14px ui-monospace, monospace; } pre { overflow-x: auto; padding: .8rem; background: #8882; }
+code, pre { font: 14px ui-monospace, monospace; }
+pre { overflow-x: auto; padding: .8rem; background: #8882; }
 @media print { body { margin: 0; } }
 """
 

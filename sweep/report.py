@@ -9,15 +9,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.schedules import RULES
 from sweep import figures, page, spool, tables
+from sweep.config import ConfigError, nearest
 from sweep.grid import cell_from_params
 from sweep.laws import laws
 from sweep.tables import Entry
-from sweep.tracking import Row, Status, StoreError, Tracker, connect
+from sweep.tracking import Row, Status, Store, StoreError, Tracker, connect
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,3 +129,68 @@ def _notes(entries: Sequence[Entry]) -> list[str]:
         f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}: {note}"
         for note, names in found.items()
     ]
+
+
+OPTIONS = {
+    "sweep": "",
+    "tracking.uri": "sqlite:///mlflow.db",
+    "tracking.experiment": "",
+    "output": "outputs",
+}
+"""The keys of `python -m sweep.report`, and what they are when not given."""
+
+
+def main() -> None:
+    """Entry point of `python -m sweep.report`."""
+    try:
+        built = rebuild(_options(sys.argv[1:]))
+    except (ConfigError, StoreError) as error:
+        print(f"sweep.report: {error}", file=sys.stderr)
+        sys.exit(2)
+    print(tables.text(built.entries))
+    print()
+    for path in built.files:
+        print(path)
+
+
+def rebuild(options: dict[str, str]) -> Report:
+    """Write the report of the sweep that the options name. Raises ConfigError or StoreError."""
+    from sweep import tracking_mlflow
+
+    uri = tracking_mlflow.absolute(options["tracking.uri"])
+    store = Store(kind="mlflow", uri=uri, experiment="", state=Path())
+    if not store.exists():
+        raise StoreError(f"tracking.uri: there is no store at {options['tracking.uri']}")
+    tracking_mlflow.probe(uri)
+    wanted = options["tracking.experiment"]
+    names = [wanted] if wanted else tracking_mlflow.experiments(uri)
+    found: list[tuple[Tracker, Row]] = []
+    for name in names:
+        tracker = connect(replace(store, experiment=name))
+        found += [(tracker, row) for row in tracker.read(None)]
+    matching = [(t, row) for t, row in found if row.key.startswith(options["sweep"])]
+    if not matching:
+        known = ", ".join(sorted({row.key for _, row in found})[:10]) or "none"
+        raise ConfigError(f"sweep: got {options['sweep']!r}; this store has: {known}")
+    tracker, parent = max(matching, key=lambda pair: pair[1].start_ms)
+    return build(tracker, parent, tracker.read(parent.run), Path(options["output"]))
+
+
+def _options(arguments: Sequence[str]) -> dict[str, str]:
+    options = dict(OPTIONS)
+    for argument in arguments:
+        if argument in ("-h", "--help"):
+            print(__doc__)
+            sys.exit(0)
+        key, equals, value = argument.partition("=")
+        if key not in OPTIONS or not equals:
+            raise ConfigError(
+                f"{argument}: allowed: {', '.join(f'{k}=..' for k in OPTIONS)}"
+                + nearest(key, OPTIONS)
+            )
+        options[key] = value
+    return options
+
+
+if __name__ == "__main__":
+    main()

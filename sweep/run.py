@@ -33,7 +33,7 @@ class Finished:
     """How many cells were run now; the others had been finished before."""
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 - like KeyboardInterrupt, not an error
     """Ctrl-C; what is finished is kept."""
 
 
@@ -202,9 +202,7 @@ def _lock(address: Store, sweep: str) -> Iterator[bool]:
         yield known_here
 
 
-def _identity(
-    settings: Settings, identifier: str, cells: Sequence[Cell], command: str
-) -> Identity:
+def _identity(settings: Settings, identifier: str, cells: Sequence[Cell], command: str) -> Identity:
     grid = settings.grid
     axes = {
         "schedule": grid.schedule, "n": grid.n, "N": grid.N, "K": grid.K, "S0": grid.S0,

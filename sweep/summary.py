@@ -7,7 +7,7 @@ Every number here is a function of (cell, curves): a cell is replayed from its
 stored curves with the same numbers.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from sweep.laws import Laws
 MOST_STEPS = 200
 """Most steps of one metric that go to the tracker; the stored curves hold all."""
 
-Curves = dict[str, NDArray[np.generic]]
+Curves = dict[str, NDArray[Any]]
 """sigma, p_max, deviation, deviation_p0, support, entropy, collapsed: shape
 (R, M); collapse_time, absorption_time: shape (R,), 0 where not reached by M."""
 

@@ -37,9 +37,10 @@ class Store:
         """False if there is certainly nothing in it: a SQLite file that is not there."""
         if self.kind == "memory":
             return Path(self.uri).exists()
-        return not self.uri.startswith("sqlite:///") or Path(
-            self.uri.removeprefix("sqlite:///")
-        ).exists()
+        return (
+            not self.uri.startswith("sqlite:///")
+            or Path(self.uri.removeprefix("sqlite:///")).exists()
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -136,6 +136,14 @@ class MlflowTracker:
                 return
 
 
+def experiments(uri: str) -> list[str]:
+    """Names of the experiments of a store."""
+    quiet()
+    from mlflow.tracking import MlflowClient
+
+    return [e.name for e in MlflowClient(tracking_uri=uri).search_experiments()]
+
+
 def quiet() -> None:
     """Before mlflow is imported: no chatter over the progress bar, and no calls home."""
     for name, value in (

@@ -19,6 +19,7 @@ from sweep.simulate import simulate
 from sweep.summary import Curves
 from sweep.tracking import Identity, Row, Tracker
 
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """What all cells of a sweep share; travels to workers."""

@@ -1,0 +1,36 @@
+# make run and make test do all set-up themselves; they need Python 3.11 to 3.13 and make.
+
+# The first Python of a supported version, so that a newer `python3` is no obstacle.
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 python,$(if $(shell \
+	$(p) -c 'import sys, venv, ensurepip; print("yes" * ((3, 11) <= sys.version_info < (3, 14)))' 2>/dev/null),$(p))))
+BIN = .venv/bin
+
+.PHONY: run test install check verify bench constraints clean
+
+run: install
+	$(BIN)/python -m sweep +experiment=partial
+
+test: install
+	$(BIN)/python -m pytest tests
+
+install: .venv/installed
+
+# Anew whenever what is installed changes; the stamp comes last, so a broken install is mended.
+.venv/installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with venv is needed: install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The pins anew from what is installed, after trying new versions in .venv.
+constraints:
+	{ echo "# Versions tested together (Python 3.11 to 3.13). Made by: make constraints"; \
+	$(BIN)/python -m pip freeze --exclude-editable | sed "s/+cpu//"; } > constraints.txt
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
