@@ -7,6 +7,7 @@ Exit status: 0 all cells finished, 1 some failed, 2 the config was refused,
 import os
 import re
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,9 +56,13 @@ def _main(arguments: list[str]) -> int:
     from omegaconf import DictConfig, OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    listing = "\n".join(f"  {name:<14} {purpose}" for name, purpose in experiments().items())
+    listing = "\n".join(
+        textwrap.fill(f"{name:<15} {purpose}", 78, initial_indent="  ", subsequent_indent=" " * 18)
+        for name, purpose in experiments().items()
+    )
     OmegaConf.register_new_resolver("experiments", lambda: listing, replace=True)
-    result: list[int] = []
+    # Composed inside Hydra, run outside it: Hydra adds lines of its own to our errors.
+    composed: list[tuple[dict[str, Any], list[str]]] = []
 
     def task(config: DictConfig) -> None:
         from hydra.core.hydra_config import HydraConfig
@@ -65,7 +70,7 @@ def _main(arguments: list[str]) -> int:
         plain = OmegaConf.to_container(config, resolve=True)
         assert isinstance(plain, dict)
         overrides = list(HydraConfig.get().overrides.task)
-        result.append(sweep({str(k): v for k, v in plain.items()}, overrides))
+        composed.append(({str(k): v for k, v in plain.items()}, overrides))
 
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints and exits 1 itself
@@ -77,7 +82,7 @@ def _main(arguments: list[str]) -> int:
         os.environ.pop("HYDRA_FULL_ERROR")
         if before is not None:
             os.environ["HYDRA_FULL_ERROR"] = before
-    return result[0] if result else 0  # nothing ran: --help, --cfg
+    return sweep(*composed[0]) if composed else 0  # nothing to run: --help, --cfg
 
 
 def sweep(config: dict[str, Any], overrides: Sequence[str]) -> int:

@@ -74,7 +74,7 @@ def build(tracker: Tracker, parent: Row, rows: Sequence[Row], output: Path) -> R
                         laws=laws(done[i].cell),
                     )
                 )
-        title = f"{name}: {shared}" if shared else name
+        title = f"{name} ({shared})" if shared else name
         if len(picked) < len(done):
             title += f"  ({len(picked)} of {len(done)} cells)"
         files += figures.save(figures.curves_figure(panels, title), folder, name)

@@ -46,6 +46,15 @@ def check(settings: Settings) -> None:
             f"cluster.cpus_per_trial: got {cluster.cpus_per_trial}; "
             f"allowed: 1 to {usable}, the cores that Ray may use here"
         )
+    if not settings.dry_run:
+        try:
+            Path(settings.output).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=settings.output):
+                pass
+        except OSError as error:
+            raise ConfigError(
+                f"output: got {settings.output!r}; allowed: a folder that can be written ({error})"
+            ) from None
 
 
 @contextlib.contextmanager

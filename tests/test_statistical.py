@@ -1,0 +1,204 @@
+"""The engine: against a literal reference, against theory, and against itself."""
+
+import numpy as np
+import pytest
+
+from models import kernel, statistical, theory
+from models.schedules import Schedule
+from models.source import Source
+from tests import reference
+from tests.bounds import bernstein
+
+ZIPF = Source(family="zipf", s=60, support=20, S0=0.1)
+SCHEDULES = [
+    Schedule(name="full", n=7),
+    Schedule(name="full", n=150),
+    Schedule(name="partial", n=9, N=5),
+    Schedule(name="partial", n=3, N=40),
+    Schedule(name="recent", n=11, K=3),
+    Schedule(name="recent", n=4, K=4),
+    Schedule(name="random", n=6),
+]
+
+
+def run(schedule: Schedule, source: Source, replicates: int, seed: int, steps: list[int]):  # type: ignore[no-untyped-def]
+    setting = statistical.Setting(
+        schedule=schedule, source=source, replicates=replicates, seed=seed
+    )
+    state, records = statistical.init(setting), []
+    for generations in steps:
+        state, record = statistical.step(setting, state, generations)
+        records.append(record)
+    return state, {k: np.concatenate([r[k] for r in records], axis=1) for k in statistical.CURVES}
+
+
+@pytest.mark.parametrize(
+    ("counter", "key", "expected"),
+    [
+        ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+        (
+            (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+            (0xA4093822, 0x299F31D0),
+            (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+        ),
+    ],
+)
+def test_philox_gives_the_published_vectors(counter, key, expected) -> None:  # type: ignore[no-untyped-def]
+    """Random123's kat_vectors, for the engine and for the reference."""
+    assert reference.philox(counter, key) == expected
+    words = np.zeros(4, np.uint32)
+    kernel.philox(words, 4, 4 * counter[0], *counter[1:], *key)
+    assert tuple(int(w) for w in words) == expected
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_engine_equals_the_literal_reference(schedule: Schedule) -> None:
+    """Same random numbers, so not a statistical test: equal up to rounding of sums."""
+    _, curves = run(schedule, ZIPF, 3, 5, [25])
+    for replicate in range(3):
+        slow = reference.simulate(schedule, ZIPF, 5, replicate, 25)
+        for name, row in slow.items():
+            np.testing.assert_allclose(curves[name][replicate], row, rtol=0, atol=1e-12)
+
+
+def test_biased_picks_are_rejected() -> None:
+    """A bound that does not divide 2^32 by far: the engine redraws, as the reference does."""
+    bound = 3 * 2**30
+    key = (1, 2)
+    draws = reference.Draws(key, 0)
+    spare, words = np.zeros(4, np.uint32), np.zeros(403, np.uint32)
+    kernel.philox(words, 400, 0, 9, 0, kernel.PHASE_PICK, *key)
+    picked = [
+        kernel._below(words[i], bound, spare, i, 9, 0, kernel.PHASE_PICK, *key) for i in range(400)
+    ]
+    assert picked == [draws.below(bound, i, 9, reference.PICK) for i in range(400)]
+    naive = [int(words[i]) * bound >> 32 for i in range(400)]
+    assert picked != naive
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_cutting_a_run_moves_no_bit(schedule: Schedule) -> None:
+    whole_state, whole = run(schedule, ZIPF, 12, 3, [60])
+    cut_state, cut = run(schedule, ZIPF, 12, 3, [1, 1, 5, 13, 40])
+    for name in statistical.CURVES:
+        assert np.array_equal(whole[name], cut[name])
+    assert np.array_equal(whole_state.collapsed_at, cut_state.collapsed_at)
+    assert np.array_equal(whole_state.absorbed_at, cut_state.absorbed_at)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_longer_horizon_and_more_replicates_extend_the_shorter_run(schedule: Schedule) -> None:
+    _, short = run(schedule, ZIPF, 5, 3, [20])
+    _, long = run(schedule, ZIPF, 9, 3, [45])
+    for name in statistical.CURVES:
+        assert np.array_equal(short[name], long[name][:5, :20])
+
+
+def test_cells_share_what_they_have_in_common() -> None:
+    """p(1) where the real samples are as many; a window of one is the full schedule."""
+    _, full = run(Schedule(name="full", n=30), ZIPF, 6, 1, [20])
+    _, recent = run(Schedule(name="recent", n=30, K=1), ZIPF, 6, 1, [20])
+    _, kept = run(Schedule(name="partial", n=4, N=30), ZIPF, 6, 1, [20])
+    _, mixed = run(Schedule(name="random", n=30), ZIPF, 6, 1, [20])
+    for name in statistical.CURVES:
+        assert np.array_equal(full[name], recent[name])
+        # The kept corpus is summed up in another order.
+        np.testing.assert_allclose(full[name][:, 0], kept[name][:, 0], rtol=0, atol=1e-14)
+        assert np.array_equal(full[name][:, 0], mixed[name][:, 0])
+
+
+def test_seeds_and_sources_draw_apart() -> None:
+    _, a = run(Schedule(name="full", n=30), ZIPF, 6, 1, [5])
+    _, b = run(Schedule(name="full", n=30), ZIPF, 6, 2, [5])
+    assert not np.array_equal(a["sigma"], b["sigma"])
+
+
+def test_collapse_and_absorption() -> None:
+    """full: the first Dirac is final; recent: only when all live models agree."""
+    state, curves = run(Schedule(name="full", n=4), ZIPF, 50, 0, [80])
+    assert (state.collapsed_at > 0).all()
+    assert np.array_equal(state.collapsed_at, state.absorbed_at)
+    for r, T in enumerate(state.collapsed_at):
+        assert (curves["sigma"][r, T - 1 :] == 1).all()
+        assert T == 1 or curves["sigma"][r, T - 2] < 1
+        assert np.ptp(curves["deviation"][r, T - 1 :]) == 0
+    state, curves = run(Schedule(name="recent", n=4, K=2), ZIPF, 400, 0, [200])
+    later = state.absorbed_at > state.collapsed_at
+    assert later.any()
+    assert (state.absorbed_at >= state.collapsed_at)[state.absorbed_at > 0].all()
+    regained = [
+        r
+        for r in range(400)
+        if state.collapsed_at[r] and (curves["support"][r, state.collapsed_at[r] :] > 1).any()
+    ]
+    assert regained  # randomness comes back after a first Dirac, as the paper says
+    for r in range(400):
+        if state.absorbed_at[r]:
+            assert (curves["sigma"][r, state.absorbed_at[r] - 2 :] == 1).all()
+
+
+def test_kept_corpus_of_one_token_is_absorbed_at_once() -> None:
+    state, curves = run(Schedule(name="partial", n=5, N=1), ZIPF, 20, 0, [10])
+    assert (state.absorbed_at == 1).all()
+    assert (curves["deviation"] == 0).all()
+
+
+GRID = [
+    *(Schedule(name="full", n=n) for n in (1, 2, 10, 60)),
+    *(Schedule(name="partial", n=n, N=N) for n in (1, 10, 80) for N in (1, 20, 100)),
+    *(Schedule(name="recent", n=n, K=K) for n, K in ((2, 2), (10, 3), (40, 5), (41, 40))),
+    *(Schedule(name="random", n=n) for n in (1, 10, 60)),
+]
+SOURCES = [
+    Source(family="zipf", s=600, support=52, S0=0.1),
+    Source(family="geometric", s=100, support=100, S0=0.5),
+    Source(family="dirichlet", s=30, support=8, S0=0.9, seed=4),
+    Source(family="uniform", s=2, support=2),
+]
+
+
+def exact_sigma(schedule: Schedule, S0: float, M: int) -> np.ndarray:
+    if schedule.name == "full":
+        return theory.sigma_full(np.arange(1, M + 1), n=schedule.n or 0, S0=S0)
+    if schedule.name == "partial":
+        return theory.sigma_partial(
+            np.arange(1, M + 1), n=schedule.n or 0, N=schedule.N or 0, S0=S0
+        )
+    if schedule.name == "random":
+        return theory.sigma_random(M, n=schedule.n or 0, S0=S0)
+    table = [schedule.table(m) for m in range(1, M + 1)]
+    return theory.sigma_redrawn(table, S0=S0, reach=schedule.K or 0)
+
+
+def test_sigma_agrees_with_theory_at_4000_replicates() -> None:
+    """20 schedules x 4 laws x 40 generations; false-failure odds 1e-6 over all of them."""
+    M, R = 40, 4000
+    comparisons = len(GRID) * len(SOURCES) * M
+    for source in SOURCES:
+        for schedule in GRID:
+            _, curves = run(schedule, source, R, 2024, [M])
+            exact = exact_sigma(schedule, source.concentration, M)
+            allowed = bernstein(
+                exact,
+                low=1 / source.support,
+                replicates=R,
+                comparisons=comparisons,
+                odds=1e-6,
+            )
+            gap = np.abs(curves["sigma"].mean(0) - exact)
+            assert (gap <= allowed + 1e-12).all(), (schedule, source, gap.max())
+
+
+def test_that_test_has_power() -> None:
+    """Theorem 2 as printed, and a window off by one, would fail it."""
+    R, M = 4000, 40
+    source = SOURCES[1]
+    _, curves = run(Schedule(name="partial", n=80, N=2), source, R, 2024, [M])
+    printed = theory.sigma_partial(np.arange(1, M + 1), n=80, N=2, S0=0.5, as_printed=True)
+    allowed = bernstein(printed, low=1 / 100, replicates=R, comparisons=3200, odds=1e-6)
+    assert (np.abs(curves["sigma"].mean(0) - printed) > allowed).any()
+    source = SOURCES[0]
+    _, curves = run(Schedule(name="recent", n=12, K=3), source, R, 2024, [M])
+    wrong = exact_sigma(Schedule(name="recent", n=12, K=4), 0.1, M)
+    allowed = bernstein(wrong, low=1 / 52, replicates=R, comparisons=3200, odds=1e-6)
+    assert (np.abs(curves["sigma"].mean(0) - wrong) > allowed).any()
