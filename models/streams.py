@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,18 @@ STREAM = 1
 """Raised whenever the same setting gives other bits: stored results of old ones are not reused."""
 
 
+def canonical(thing: Any) -> Any:
+    """A dataclass as nested dicts without the fields that are None.
+
+    A field added later, None by default, then changes no name made before it.
+    """
+    if is_dataclass(thing) and not isinstance(thing, type):
+        thing = asdict(thing)
+    if isinstance(thing, dict):
+        return {key: canonical(value) for key, value in thing.items() if value is not None}
+    return thing
+
+
 def stream_key(seed: int, source: Source) -> NDArray[np.uint32]:
     """Two words that name the random numbers: a hash of the root seed and the initial law.
 
@@ -20,5 +33,5 @@ def stream_key(seed: int, source: Source) -> NDArray[np.uint32]:
     then compared under common random numbers, and share p(1) where they take
     as many real samples.
     """
-    text = json.dumps([STREAM, seed, asdict(source)], sort_keys=True)
+    text = json.dumps([STREAM, seed, canonical(source)], sort_keys=True)
     return np.frombuffer(hashlib.sha256(text.encode()).digest()[:8], dtype="<u4")

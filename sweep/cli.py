@@ -62,27 +62,31 @@ def _main(arguments: list[str]) -> int:
     )
     OmegaConf.register_new_resolver("experiments", lambda: listing, replace=True)
     # Composed inside Hydra, run outside it: Hydra adds lines of its own to our errors.
-    composed: list[tuple[dict[str, Any], list[str]]] = []
+    composed: list[tuple[DictConfig, list[str]]] = []
 
     def task(config: DictConfig) -> None:
         from hydra.core.hydra_config import HydraConfig
 
-        plain = OmegaConf.to_container(config, resolve=True)
-        assert isinstance(plain, dict)
-        overrides = list(HydraConfig.get().overrides.task)
-        composed.append(({str(k): v for k, v in plain.items()}, overrides))
+        typed = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+        assert isinstance(typed, list)
+        composed.append((config, [str(override) for override in typed]))
 
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints and exits 1 itself
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
+        if not composed:  # --help, --cfg: Hydra has done it
+            return 0
+        config, overrides = composed[0]
+        plain = OmegaConf.to_container(config, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error, arguments)) from None
     finally:
         os.environ.pop("HYDRA_FULL_ERROR")
         if before is not None:
             os.environ["HYDRA_FULL_ERROR"] = before
-    return sweep(*composed[0]) if composed else 0  # nothing to run: --help, --cfg
+    assert isinstance(plain, dict)
+    return sweep({str(key): value for key, value in plain.items()}, overrides)
 
 
 def sweep(config: dict[str, Any], overrides: Sequence[str]) -> int:

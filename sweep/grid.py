@@ -4,13 +4,13 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from models.schedules import RULES, Schedule
 from models.source import Source
-from models.streams import STREAM
+from models.streams import STREAM, canonical
 from sweep.config import DEFAULTS, ConfigError, Settings
 
 LARGEST_CELL = 4 * 2**30
@@ -33,7 +33,7 @@ class Cell:
     @cached_property
     def id(self) -> str:
         """12 hex digits of a hash of the cell and of the version of its random stream."""
-        text = json.dumps([STREAM, asdict(self)], sort_keys=True)
+        text = json.dumps([STREAM, canonical(self)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property

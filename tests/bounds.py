@@ -18,4 +18,6 @@ def bernstein(
     variance = (1 - exact) * (exact - low)
     reach = np.maximum(1 - exact, exact - low)
     linear = 2 * reach * L / 3
-    return np.asarray((linear + np.sqrt(linear**2 + 8 * replicates * L * variance)) / (2 * replicates))
+    return np.asarray(
+        (linear + np.sqrt(linear**2 + 8 * replicates * L * variance)) / (2 * replicates)
+    )

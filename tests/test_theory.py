@@ -70,11 +70,11 @@ def test_theorem_2_as_corrected_against_the_exact_chain(n: int, N: int) -> None:
                     key = tuple(a + b for a, b in zip(real, new, strict=True))
                     nxt[key] = nxt.get(key, 0.0) + w * q
             law = nxt
-    m = np.arange(1, M + 1)
-    np.testing.assert_allclose(theory.sigma_partial(m, n=n, N=N, S0=S0), sigma, atol=1e-12)
+    ms = np.arange(1, M + 1)
+    np.testing.assert_allclose(theory.sigma_partial(ms, n=n, N=N, S0=S0), sigma, atol=1e-12)
     np.testing.assert_allclose(theory.collapse_probability_kept(np.array(P), N=N), rho, atol=1e-12)
     if N > 1:
-        printed = theory.sigma_partial(m, n=n, N=N, S0=S0, as_printed=True)
+        printed = theory.sigma_partial(ms, n=n, N=N, S0=S0, as_printed=True)
         assert abs(printed[0] - sigma[0]) > 1e-3
 
 
@@ -124,7 +124,9 @@ def test_redrawn_recursion_reduces_to_theorem_1() -> None:
 def test_theorem_3_and_its_vacuity() -> None:
     """The three branches of eq. (10), by the numbers; and eq. (11) solves Theorem 3 for n."""
     c0, c1 = math.e**3 / (2 * math.pi), 6 * math.e / math.pi**1.5
-    assert math.exp(theory.log_G(10, 600)) == pytest.approx(c1 * 600 * math.exp(c0 * 10 / (2 * math.e)))
+    assert math.exp(theory.log_G(10, 600)) == pytest.approx(
+        c1 * 600 * math.exp(c0 * 10 / (2 * math.e))
+    )
     assert math.exp(theory.log_G(100, 100)) == pytest.approx(c1 * 100 * (c0) ** 50)
     assert math.exp(theory.log_G(100, 20)) == pytest.approx(2**20 - 2)
     assert theory.deviation_bound(n=10, N=100, s=600) > 2

@@ -1,0 +1,103 @@
+"""Rules of the layout that no type checker holds."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FLOORS = [
+    {"models.source", "models.schedules", "models.theory", "models.kernel", "models.recursion"},
+    {"models.streams"},
+    {"models.statistical"},
+    {"sweep.config"},
+    {"sweep.grid"},
+    {"sweep.laws"},
+    {"sweep.summary"},
+    {"sweep.packing", "sweep.spool", "sweep.tracking"},
+    {"sweep.simulate", "sweep.tracking_folder", "sweep.tracking_mlflow", "sweep.tables"},
+    {"sweep.trial", "sweep.figures", "sweep.page", "sweep.progress", "sweep.plan"},
+    {"sweep.report", "sweep.launch"},
+    {"sweep.run"},
+    {"sweep.cli"},
+    {"sweep.__main__"},
+]
+"""Imports point down only: a module imports modules of lower floors. `connect` in
+sweep.tracking is the one exception: it opens the tracker that an address names."""
+ONLY_HERE = {
+    "mlflow": {"sweep.tracking_mlflow"},
+    "ray": {"sweep.launch"},
+    "hydra": {"sweep.cli"},
+    "matplotlib": {"sweep.figures"},
+    "numba": {"models.kernel"},
+}
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for package in ("models", "sweep"):
+        for path in sorted((ROOT / package).glob("*.py")):
+            if path.stem != "__init__":
+                found[f"{package}.{path.stem}"] = path
+    return found
+
+
+def imports(path: Path) -> set[str]:
+    """Every module a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_every_module_has_a_floor() -> None:
+    assert set(modules()) == set().union(*FLOORS)
+    assert sum(map(len, FLOORS)) == len(modules())
+
+
+def test_imports_point_down() -> None:
+    floor = {name: k for k, names in enumerate(FLOORS) for name in names}
+    for name, path in modules().items():
+        for other in imports(path) & set(floor):
+            if name == "sweep.tracking" and other.startswith("sweep.tracking_"):
+                continue
+            assert floor[other] < floor[name], f"{name} imports {other}"
+
+
+@pytest.mark.parametrize("package", ONLY_HERE)
+def test_one_module_knows_a_package(package: str) -> None:
+    users = {
+        name
+        for name, path in modules().items()
+        if any(other.split(".")[0] == package for other in imports(path))
+    }
+    assert users == ONLY_HERE[package]
+
+
+def test_models_know_nothing_of_the_shell() -> None:
+    for name, path in modules().items():
+        if name.startswith("models."):
+            assert not {o.split(".")[0] for o in imports(path)} & {
+                "sweep", "hydra", "omegaconf", "ray", "mlflow", "torch",
+            }  # fmt: skip
+
+
+def test_engine_and_theory_do_not_know_each_other() -> None:
+    assert not any(o.startswith("models") for o in imports(ROOT / "models" / "theory.py"))
+    for name in ("kernel", "statistical"):
+        assert "models.theory" not in imports(ROOT / "models" / f"{name}.py")
+
+
+def test_the_folder_mlflow_is_no_package() -> None:
+    """A Python file in it, or a root mlflow.py, would shadow the real one."""
+    assert not list((ROOT / "mlflow").rglob("*.py"))
+    assert not (ROOT / "mlflow.py").exists()
+
+
+def test_files_are_small() -> None:
+    for path in [*ROOT.glob("sweep/*.py"), *ROOT.glob("models/*.py"), *ROOT.glob("tests/*.py")]:
+        assert len(path.read_text().splitlines()) <= 400, path

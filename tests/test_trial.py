@@ -1,0 +1,184 @@
+"""Running cells: failures stay alone, nothing is lost, nothing is doubled."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sweep import spool, summary
+from sweep.grid import Cell, expand
+from sweep.laws import laws
+from sweep.simulate import simulate
+from sweep.tracking import Identity
+from sweep.tracking_folder import FolderTracker
+from sweep.trial import Job, run_cells
+from tests.compose import settings
+
+CELLS = expand(settings("+experiment=smoke"))[0]
+
+
+@pytest.fixture
+def tracker(tmp_path: Path) -> FolderTracker:
+    return FolderTracker(tmp_path / "runs")
+
+
+def new_job(tracker: FolderTracker, tmp_path: Path) -> Job:
+    parent = tracker.begin(Identity(key="s", kind="sweep", name="s", parent=None, start_ms=1))
+    return Job(parent=parent, spool=tmp_path / "spool")
+
+
+def test_every_cell_is_logged(tracker: FolderTracker, tmp_path: Path) -> None:
+    job = new_job(tracker, tmp_path)
+    outcomes = list(run_cells(CELLS, job, tracker))
+    assert [outcome.error for outcome in outcomes] == [None] * len(CELLS)
+    rows = {row.key: row for row in tracker.read(job.parent)}
+    for cell in CELLS:
+        row = rows[cell.id]
+        assert row.status == "FINISHED"
+        assert row.params == cell.params
+        points = tracker.points(row.run)
+        assert sorted(points["sigma/mean"]) == list(range(1, 21))
+        curves = spool.load(tracker.fetch(row.run, "curves.npz", tmp_path))
+        assert curves["sigma"].shape == (20, 20)
+        assert points["sigma/mean"][20] == curves["sigma"][:, -1].mean()
+        assert points["sigma/exact"][1] == pytest.approx(laws(cell).curves["sigma/exact"][0])
+        assert all(np.isfinite(v) for row in points.values() for v in row.values())
+    assert not list(job.spool.iterdir())  # all delivered
+
+
+def test_a_failing_cell_fails_alone(tracker: FolderTracker, tmp_path: Path) -> None:
+    job = new_job(tracker, tmp_path)
+
+    def compute(cell: Cell, folder: Path) -> summary.Curves:
+        if cell == CELLS[1]:
+            raise MemoryError("no room for this one")
+        return simulate(cell, folder)
+
+    outcomes = list(run_cells(CELLS, job, tracker, compute=compute))
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True, True]
+    rows = {row.key: row for row in tracker.read(job.parent)}
+    failed = rows[CELLS[1].id]
+    assert failed.status == "FAILED"
+    assert failed.tags["error"] == "MemoryError: no room for this one"
+    assert "Traceback" in tracker.fetch(failed.run, "traceback.txt", tmp_path).read_text()
+    # The next attempt uses the same run, and runs nothing else again.
+    before = rows
+    attempts: list[str] = []
+
+    def counted(cell: Cell, folder: Path) -> summary.Curves:
+        attempts.append(cell.id)
+        return simulate(cell, folder)
+
+    list(run_cells(CELLS, job, tracker, before=before, compute=counted))
+    assert attempts == [CELLS[1].id]
+    again = {row.key: row for row in tracker.read(job.parent)}
+    assert {row.status for row in again.values()} == {"FINISHED"}
+    assert {key: row.run for key, row in again.items()} == {k: r.run for k, r in rows.items()}
+
+
+class Outage(FolderTracker):
+    """A store that goes away in the middle of a cell."""
+
+    def __init__(self, folder: Path, verb: str) -> None:
+        super().__init__(folder)
+        self.verb = verb
+
+    def __getattribute__(self, name: str):  # type: ignore[no-untyped-def]
+        if name != "verb" and name == object.__getattribute__(self, "verb"):
+            raise KeyboardInterrupt  # like a kill: nothing of ours handles it
+        return object.__getattribute__(self, name)
+
+
+@pytest.mark.parametrize("verb", ["begin", "log", "attach", "end"])
+def test_a_crash_at_any_point_loses_and_doubles_nothing(tmp_path: Path, verb: str) -> None:
+    whole = FolderTracker(tmp_path / "whole")
+    job = new_job(whole, tmp_path / "a")
+    list(run_cells(CELLS, job, whole))
+    crashed = FolderTracker(tmp_path / "crashed")
+    job = new_job(crashed, tmp_path / "b")
+    with pytest.raises(KeyboardInterrupt):
+        list(run_cells(CELLS, job, Outage(tmp_path / "crashed", verb)))
+    attempts: list[str] = []
+
+    def counted(cell: Cell, folder: Path) -> summary.Curves:
+        attempts.append(cell.id)
+        return simulate(cell, folder)
+
+    list(run_cells(CELLS, job, crashed, compute=counted))
+    assert attempts == [cell.id for cell in CELLS[1:]]  # the first was spooled
+    rows = crashed.read(job.parent)
+    assert len(rows) == len(CELLS)
+    expected = {row.key: row for row in whole.read(whole.read(None)[0].run)}
+    for row in rows:
+        assert row.status == "FINISHED"
+        assert crashed.points(row.run) == whole.points(expected[row.key].run)
+
+
+def test_a_long_cell_goes_on_from_its_last_generation(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    from models import statistical
+
+    cell = CELLS[3]
+    whole = simulate(cell, tmp_path / "whole")
+    monkeypatch.setattr("sweep.simulate.STEP_WORK", 3 * cell.replicates * 10)
+    real_step = statistical.step
+    steps: list[int] = []
+
+    def dies(setting, state, generations=1):  # type: ignore[no-untyped-def]
+        if state.m >= 9 and len(steps) < 4:
+            raise KeyboardInterrupt
+        steps.append(state.m)
+        return real_step(setting, state, generations)
+
+    monkeypatch.setattr(statistical, "step", dies)
+    with pytest.raises(KeyboardInterrupt):
+        simulate(cell, tmp_path / "cut", checkpoint_seconds=-1)
+    assert steps == [0, 3, 6]
+    monkeypatch.setattr(statistical, "step", real_step)
+    cut = simulate(cell, tmp_path / "cut", checkpoint_seconds=1e9)
+    assert whole.keys() == cut.keys()
+    for name in whole:
+        assert np.array_equal(whole[name], cut[name]), name
+    # A checkpoint that cannot be read is not an obstacle.
+    path = tmp_path / "cut" / cell.id / "checkpoint.npz"
+    path.write_bytes(path.read_bytes()[:100])
+    again = simulate(cell, tmp_path / "cut")
+    assert np.array_equal(whole["sigma"], again["sigma"])
+
+
+def test_a_torn_spool_file_is_computed_anew(tmp_path: Path) -> None:
+    cell = CELLS[0]
+    result = spool.Result(curves=simulate(cell, tmp_path), start_ms=5, seconds=0.1)
+    spool.write(tmp_path, cell.id, result)
+    stored = spool.read(tmp_path, cell.id)
+    assert stored is not None
+    assert stored.start_ms == 5
+    assert np.array_equal(stored.curves["sigma"], result.curves["sigma"])
+    path = spool.curves_file(tmp_path, cell.id)
+    path.write_bytes(path.read_bytes()[:-50])
+    assert spool.read(tmp_path, cell.id) is None
+    assert spool.read(tmp_path, "0" * 12) is None
+
+
+def test_long_horizons_are_thinned_with_both_ends() -> None:
+    assert summary.steps(200).tolist() == list(range(1, 201))
+    sent = summary.steps(100_000)
+    assert sent[0] == 1
+    assert sent[-1] == 100_000
+    assert len(sent) == summary.MOST_STEPS
+
+
+def test_totals_know_about_runs_that_have_not_collapsed() -> None:
+    cell = CELLS[0]
+    base = simulate(cell, Path("nowhere"))
+    done = {**base, "collapse_time": np.full(20, 4), "absorption_time": np.full(20, 5)}
+    values = {p.key: p.value for p in summary.totals(cell, done, laws(cell))}
+    assert values["collapse_time/mean"] == 4
+    assert values["collapse_time/std"] == 0
+    assert values["absorption_time/mean"] == 5
+    assert values["censored"] == 0
+    assert "collapse_time/restricted_mean" not in values
+    open_ended = {**base, "collapse_time": np.array([0] * 10 + [4] * 10)}
+    values = {p.key: p.value for p in summary.totals(cell, open_ended, laws(cell))}
+    assert values["censored"] == 10
+    assert values["collapse_time/restricted_mean"] == 12
+    assert "collapse_time/mean" not in values
