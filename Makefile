@@ -16,10 +16,10 @@ test: install
 install: .venv/installed
 
 # Anew whenever what is installed changes; the stamp comes last, so a broken install is mended.
-.venv/installed: pyproject.toml constraints.txt
+.venv/installed: pyproject.toml .ci/constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with venv is needed: install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[test]'
 	@touch $@
 
 check: install
@@ -30,7 +30,7 @@ check: install
 # The pins anew from what is installed, after trying new versions in .venv.
 constraints:
 	{ echo "# Versions tested together (Python 3.11 to 3.13). Made by: make constraints"; \
-	$(BIN)/python -m pip freeze --exclude-editable | sed "s/+cpu//"; } > constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable | sed "s/+cpu//"; } > .ci/constraints.txt
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
