@@ -23,10 +23,13 @@ import math
 import numpy as np
 from numba import njit
 
-PHASE_REAL, PHASE_PICK, PHASE_MODEL, PHASE_REDRAW = 0, 1, 2, 16
+PHASE_REAL, PHASE_PICK, PHASE_MODEL, PHASE_CHOOSE, PHASE_REDRAW = 0, 1, 2, 3, 16
 """Fourth word of the counter: samples of p(0), picks from a pool, which model
-to pick from (schedule `random`), and replacements of rejected picks (counted
-upwards from `PHASE_REDRAW`)."""
+to pick from (schedule `random`), which kept samples to train on
+(`accumulate_subsample`). Attempt a = 0, 1, .. to replace a rejected pick of
+phase f uses f + (a + 1) PHASE_REDRAW."""
+KEEP_NOTHING, KEEP_REAL, KEEP_ALL, KEEP_WINDOW = 0, 1, 2, 3
+"""What of the draws later generations are trained on again; see `models.schedules.Rule`."""
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
@@ -64,7 +67,7 @@ def _below(word, bound, spare, draw, m, r, phase, k0, k1):
         while np.uint64(product & _LOW) < threshold:
             # A rejected pick takes word 0 of a stream of its own, so that no
             # other draw moves.
-            philox(spare, 1, 4 * draw, m, r, PHASE_REDRAW + 2 * attempt + phase % 2, k0, k1)
+            philox(spare, 1, 4 * draw, m, r, phase + (attempt + 1) * PHASE_REDRAW, k0, k1)
             product = np.uint64(spare[0]) * np.uint64(bound)
             attempt += 1
     return np.int64(product >> _SHIFT)
@@ -128,42 +131,43 @@ def _measure(out, ids, counts, alive, p1, p0, clogc):
 
 
 @njit(cache=True)
+def _without_replacement(tally, pool, size, chosen, words, spare, m, r, k0, k1):
+    """tally = `chosen` of the `size` samples in pool, by a partial Fisher-Yates shuffle."""
+    philox(words, chosen, 0, m, r, PHASE_CHOOSE, k0, k1)
+    for i in range(chosen):
+        j = i + _below(words[i], size - i, spare, i, m, r, PHASE_CHOOSE, k0, k1)
+        pool[i], pool[j] = pool[j], pool[i]
+        tally[pool[i]] += 1
+
+
+@njit(cache=True)
 def advance(
-    key, first_replicate, m0, m1, starts, sources, sizes, mixed, last_real, kept, cdf, p0, clogc,
-    ids, counts, alive, real, p1, collapsed_at, absorbed_at, curves,
+    key, m0, m1, starts, sources, sizes, mixed, last_real, keeps, chosen, buffer, cdf, p0, clogc,
+    ids, counts, alive, kept, sets, p1, collapsed_at, absorbed_at, curves,
 ):  # fmt: skip
     """Take every replicate from generation m0 to m1; see `models.statistical` for the shapes.
 
-    starts, sources, sizes: the table n_t^(m) row by row; row m - m0 - 1 is
-    starts[row] .. starts[row + 1]. mixed: n of a random table, else 0.
-    last_real: the last generation that redraws real samples. kept: N if one
-    real corpus serves all generations, else 0. The last entry of p1[r] is its sum.
+    starts, sources, sizes: what is drawn for each generation; row m - m0 - 1 is
+    starts[row] .. starts[row + 1]. mixed: n where each sample picks its model,
+    else 0. last_real: the last generation that draws from p(0). keeps: one of
+    the KEEP_ codes. chosen: how many of the kept samples are trained on, 0 for
+    all. buffer: the largest pool. The last entry of p1[r] is its sum.
     """
     R, W = alive.shape
     A = p0.size
     k0, k1 = key
-    largest = max(mixed, np.int64(0))
-    for row in range(m1 - m0):
-        largest = max(largest, sizes[starts[row] : starts[row + 1]].sum())
-    for r in range(R):
-        for w in range(W):
-            held = np.int64(0)
-            for j in range(alive[r, w]):
-                held += counts[r, w, j]
-            largest = max(largest, held)
-    largest = max(largest, kept)
-    pools = np.empty((W, largest), np.int32)
+    pools = np.empty((W, buffer), np.int32)
     pool_sizes = np.zeros(W, np.int64)
-    words = np.empty(largest + 4, np.uint32)
-    real_words = np.empty(2 * largest + 4, np.uint32)
+    words = np.empty(buffer + 4, np.uint32)
+    real_words = np.empty(2 * buffer + 4, np.uint32)
     choice_words = np.empty(mixed + 4, np.uint32)
+    gathered = np.empty(buffer if chosen > 0 else 0, np.int32)
     spare = np.empty(4, np.uint32)
     tally = np.zeros(A, np.int64)
     met = np.empty(A, np.int32)
     out = np.empty(6)
 
     for r in range(R):
-        replicate = first_replicate + r
         if absorbed_at[r] == 0:
             for w in range(W):
                 pool_sizes[w] = _expand(pools[w], ids[r, w], counts[r, w], alive[r, w])
@@ -176,32 +180,22 @@ def advance(
                     curves[:, r, rest] = out
                 break
 
+            # 1. Draw.
             living = 0
-            if kept > 0:
-                if m == 1:
-                    philox(real_words, 2 * kept, 0, m, replicate, PHASE_REAL, k0, k1)
-                    for i in range(kept):
-                        real[r, _real_token(real_words, i, cdf)] += 1
-                for token in range(A):
-                    if real[r, token] > 0:
-                        tally[token] = real[r, token]
-                        met[living] = token
-                        living += 1
-
             if mixed > 0:
-                philox(words, mixed, 0, m, replicate, PHASE_PICK, k0, k1)
-                philox(choice_words, mixed, 0, m, replicate, PHASE_MODEL, k0, k1)
-                philox(real_words, 2 * mixed, 0, m, replicate, PHASE_REAL, k0, k1)
+                philox(words, mixed, 0, m, r, PHASE_PICK, k0, k1)
+                philox(choice_words, mixed, 0, m, r, PHASE_MODEL, k0, k1)
+                philox(real_words, 2 * mixed, 0, m, r, PHASE_REAL, k0, k1)
                 for i in range(mixed):
-                    t = _below(choice_words[i], m, spare, i, m, replicate, PHASE_MODEL, k0, k1)
+                    t = _below(choice_words[i], m, spare, i, m, r, PHASE_MODEL, k0, k1)
                     if t == 0:
                         token = _real_token(real_words, i, cdf)
                     else:
                         w = t % W
-                        j = _below(
-                            words[i], pool_sizes[w], spare, i, m, replicate, PHASE_PICK, k0, k1
-                        )
-                        token = pools[w, j]
+                        size = pool_sizes[w]
+                        token = pools[
+                            w, _below(words[i], size, spare, i, m, r, PHASE_PICK, k0, k1)
+                        ]
                     if tally[token] == 0:
                         met[living] = token
                         living += 1
@@ -211,35 +205,66 @@ def advance(
                 for e in range(starts[row], starts[row + 1]):
                     if sources[e] > 0:
                         picks += sizes[e]
-                philox(words, picks, 0, m, replicate, PHASE_PICK, k0, k1)
+                philox(words, picks, 0, m, r, PHASE_PICK, k0, k1)
                 draw = 0
                 for e in range(starts[row], starts[row + 1]):
-                    size = sizes[e]
                     if sources[e] == 0:
-                        if kept > 0:
-                            continue
-                        philox(real_words, 2 * size, 0, m, replicate, PHASE_REAL, k0, k1)
-                        for i in range(size):
+                        philox(real_words, 2 * sizes[e], 0, m, r, PHASE_REAL, k0, k1)
+                        for i in range(sizes[e]):
                             token = _real_token(real_words, i, cdf)
                             if tally[token] == 0:
                                 met[living] = token
                                 living += 1
                             tally[token] += 1
                         continue
-                    w = sources[e] % W
-                    bound = pool_sizes[w]
-                    pool = pools[w]
-                    for _ in range(size):
-                        j = _below(
-                            words[draw], bound, spare, draw, m, replicate, PHASE_PICK, k0, k1
-                        )
-                        token = pool[j]
+                    size, pool = pool_sizes[sources[e] % W], pools[sources[e] % W]
+                    for _ in range(sizes[e]):
+                        token = pool[
+                            _below(words[draw], size, spare, draw, m, r, PHASE_PICK, k0, k1)
+                        ]
                         if tally[token] == 0:
                             met[living] = token
                             living += 1
                         tally[token] += 1
                         draw += 1
 
+            # 2. Put together with what is kept; tokens are then listed in order.
+            one_left = living == 1
+            if keeps != KEEP_NOTHING:
+                if keeps == KEEP_WINDOW:
+                    place = m % sets.shape[1]
+                    for token in range(A):
+                        kept[r, token] += tally[token] - sets[r, place, token]
+                        sets[r, place, token] = tally[token]
+                        tally[token] = kept[r, token]
+                elif keeps == KEEP_ALL or m == 1:
+                    for token in range(A):
+                        kept[r, token] += tally[token]
+                        tally[token] = kept[r, token]
+                else:
+                    for token in range(A):
+                        tally[token] += kept[r, token]
+                held, living, total = 0, 0, np.int64(0)
+                for token in range(A):
+                    held += kept[r, token] > 0
+                    total += tally[token]
+                one_left = held == 1
+                if 0 < chosen < total:
+                    at = 0
+                    for token in range(A):
+                        for _ in range(tally[token]):
+                            gathered[at] = token
+                            at += 1
+                        tally[token] = 0
+                    _without_replacement(
+                        tally, gathered, total, chosen, words, spare, m, r, k0, k1
+                    )
+                for token in range(A):
+                    if tally[token] > 0:
+                        met[living] = token
+                        living += 1
+
+            # 3. Train: the model is the list of its living tokens.
             w = m % W
             for j in range(living):
                 token = met[j]
@@ -254,11 +279,11 @@ def advance(
             _measure(out, ids[r, w], counts[r, w], living, p1[r], p0, clogc)
             curves[:, r, row] = out
 
+            # 4. Collapsed; absorbed if all that is left to draw from is one and the same token.
             if living == 1:
                 if collapsed_at[r] == 0:
                     collapsed_at[r] = m
-                # Absorbed: all that is left to draw from is one and the same token.
-                same = m >= last_real
+                same = m >= last_real and one_left
                 for back in range(1, min(W, m)):
                     v = (m - back) % W
                     same = same and alive[r, v] == 1 and ids[r, v, 0] == ids[r, w, 0]

@@ -9,17 +9,26 @@
     K          window: how many of the latest models are drawn from
 
 A schedule is pure data, and the same table serves every model that is trained
-recursively; for a GPT, n and N count tokens.
+recursively; for a GPT, n and N count tokens. Which samples are drawn for a
+generation and which are kept from earlier ones is part of the schedule:
+`draws` says how many are drawn, `Rule.keeps` what happens to them.
 
-Source: Seddik et al. 2024, "How Bad is Training on Synthetic Data?", sections
-2.2 and 4.2.
+Sources: Seddik et al. 2024, "How Bad is Training on Synthetic Data?", sections
+2.2 and 4.2 (full, partial, recent, random); Gerstgrasser et al. 2024,
+arXiv:2404.01413 (accumulate); Kazdan et al. 2024, "Collapse or Thrive?"
+(accumulate_subsample); Alemohammad et al. 2023, arXiv:2307.01850 (fresh). `real`
+and `matched` are control arms.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 LARGEST_SAMPLE = 10**7
 """Most samples a generation may be trained on: pools are held token by token."""
+
+Table = Callable[[int, int, int, int], dict[int, int]]
+"""(m, n, N, K) -> {t: how many samples of model t}."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,56 +39,134 @@ class Rule:
     """One line for people."""
     axes: tuple[str, ...]
     """Which of n, N and K the table depends on."""
-    table: Callable[[int, int, int, int], dict[int, int]] | None
-    """(m, n, N, K) -> {t: n_t^(m)}; None where the table itself is random:
-    each of the n samples picks its model uniformly from 0..m-1."""
-    reach: Callable[[int], int] | None
+    table: Table | None
+    """n_t^(m); None where the table itself is random."""
+    draws: Table | None
+    """What is drawn anew for generation m, of models in rising order; None if
+    each of n samples picks its model uniformly from 0..m-1."""
+    keeps: Literal["nothing", "real", "all", "window"] = "nothing"
+    """What of the draws later generations are trained on again: nothing; those of
+    generation 1 (the real corpus); all; or those for the last K generations."""
+    subsample: bool = False
+    """True: generation m is trained on min(n, kept) of all kept samples, chosen
+    without replacement."""
+    reach: Callable[[int], int] | None = lambda K: 1
     """K -> how many of the latest models later generations can draw from;
     None if all of them."""
-    keeps_real: bool = False
-    """True: one real corpus is drawn once and reused by every generation.
-    False: whatever is taken from t = 0 is drawn anew."""
+    real_for_ever: bool = False
+    """True: fresh samples of p(0) can be drawn for every generation."""
 
 
-def _full(m: int, n: int, N: int, K: int) -> dict[int, int]:
+def _last(m: int, n: int, N: int, K: int) -> dict[int, int]:
     return {m - 1: n}
+
+
+def _real_then_last(m: int, n: int, N: int, K: int) -> dict[int, int]:
+    return {0: N} if m == 1 else {m - 1: n}
 
 
 def _partial(m: int, n: int, N: int, K: int) -> dict[int, int]:
     return {0: N} if m == 1 else {0: N, m - 1: n}
 
 
+def _matched(m: int, n: int, N: int, K: int) -> dict[int, int]:
+    return _partial(m, n - N, N, K)
+
+
+def _matched_draws(m: int, n: int, N: int, K: int) -> dict[int, int]:
+    return _real_then_last(m, n - N, N, K)
+
+
 def _recent(m: int, n: int, N: int, K: int) -> dict[int, int]:
     return dict.fromkeys(range(max(0, m - K), m), n // K)
+
+
+def _recent_draws_kept(m: int, n: int, N: int, K: int) -> dict[int, int]:
+    return {m - 1: n // K}
+
+
+def _accumulate(m: int, n: int, N: int, K: int) -> dict[int, int]:
+    return {0: N} | dict.fromkeys(range(1, m), n)
+
+
+def _real(m: int, n: int, N: int, K: int) -> dict[int, int]:
+    return {0: N}
 
 
 RULES: dict[str, Rule] = {
     "full": Rule(
         purpose="n samples of the previous model, nothing else (fully synthetic)",
         axes=("n",),
-        table=_full,
-        reach=lambda K: 1,
+        table=_last,
+        draws=_last,
     ),
     "partial": Rule(
         purpose="the same N real samples in every generation + n of the previous model",
         axes=("n", "N"),
         table=_partial,
-        reach=lambda K: 1,
-        keeps_real=True,
+        draws=_real_then_last,
+        keeps="real",
+    ),
+    "matched": Rule(
+        purpose="as partial, N real + n - N synthetic samples: the same total n as full",
+        axes=("n", "N"),
+        table=_matched,
+        draws=_matched_draws,
+        keeps="real",
     ),
     "recent": Rule(
         purpose="floor(n/K) samples of each of the K latest models, redrawn each generation",
         axes=("n", "K"),
         table=_recent,
+        draws=_recent,
         reach=lambda K: K,
     ),
     "random": Rule(
         purpose="n samples, each of a model drawn uniformly from all past ones and p(0)",
         axes=("n",),
         table=None,
+        draws=None,
         reach=None,
+        real_for_ever=True,
+    ),
+    "accumulate": Rule(
+        purpose="N real samples and n of every past model, all kept",
+        axes=("n", "N"),
+        table=_accumulate,
+        draws=_real_then_last,
+        keeps="all",
+    ),
+    "accumulate_subsample": Rule(
+        purpose="n samples, without replacement, of all that accumulate has gathered",
+        axes=("n", "N"),
+        table=None,
+        draws=_real_then_last,
+        keeps="all",
+        subsample=True,
+    ),
+    "fresh": Rule(
+        purpose="N new real samples every generation + n of the previous model",
+        axes=("n", "N"),
+        table=_partial,
+        draws=_partial,
+        real_for_ever=True,
+    ),
+    "real": Rule(
+        purpose="N new real samples every generation, nothing else: the control",
+        axes=("N",),
+        table=_real,
+        draws=_real,
+        real_for_ever=True,
     ),
 }
+RECENT_KEPT = Rule(
+    purpose="floor(n/K) samples of each of the K latest models, each drawn once and reused",
+    axes=("n", "K"),
+    table=_recent,
+    draws=_recent_draws_kept,
+    keeps="window",
+)
+"""The rule of `recent` with reuse. A Dirac generation is then final, unlike when redrawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,11 +180,14 @@ class Schedule:
     name: str
     """A key of `RULES`."""
     n: int | None = None
-    """Synthetic samples per generation."""
+    """Synthetic samples per generation; for `matched` real and synthetic together."""
     N: int | None = None
     """Real samples."""
     K: int | None = None
     """Window, in models; at most n, since floor(n/K) samples come from each."""
+    reuse: bool | None = None
+    """recent only: True if a model's samples are drawn once and kept while it is in
+    the window; None: redrawn for each generation, the paper's reading."""
 
     def __post_init__(self) -> None:
         if self.name not in RULES:
@@ -111,15 +201,30 @@ class Schedule:
                 raise ValueError(
                     f"{axis}: got {value}; allowed: whole numbers 1 to {LARGEST_SAMPLE}"
                 )
-        if None not in (self.n, self.K) and (self.K or 0) > (self.n or 0):
+        if self.K is not None and self.K > self._n:
             raise ValueError(
                 f"K: got {self.K} with n={self.n}; allowed: 1 to n, "
                 "since floor(n/K) samples are taken from each model"
             )
+        if self.name == "matched" and self._N >= self._n:
+            raise ValueError(
+                f"N: got {self.N} with n={self.n}; allowed for matched: 1 to n - 1, "
+                "since n counts real and synthetic samples together"
+            )
+        if self.reuse is not None and (self.name != "recent" or not self.reuse):
+            raise ValueError("reuse: allowed: true for schedule recent, else left out")
 
     @property
     def rule(self) -> Rule:
-        return RULES[self.name]
+        return RECENT_KEPT if self.reuse else RULES[self.name]
+
+    @property
+    def _n(self) -> int:
+        return self.n or 0
+
+    @property
+    def _N(self) -> int:
+        return self.N or 0
 
     def table(self, m: int) -> dict[int, int]:
         """{t: n_t^(m)} for generation m >= 1.
@@ -128,20 +233,41 @@ class Schedule:
         """
         if self.rule.table is None:
             raise ValueError(f"schedule {self.name}: the table n_t^(m) is random")
-        return self.rule.table(m, self.n or 0, self.N or 0, self.K or 0)
+        return self.rule.table(m, self._n, self._N, self.K or 0)
+
+    def draws(self, m: int) -> dict[int, int]:
+        """{t: samples of model t drawn anew for generation m}, t rising.
+
+        Raises ValueError where each sample picks its model (`Rule.draws` is None).
+        """
+        if self.rule.draws is None:
+            raise ValueError(f"schedule {self.name}: each sample picks its model")
+        return self.rule.draws(m, self._n, self._N, self.K or 0)
 
     def total(self, m: int) -> int:
         """n^(m), the number of samples generation m is trained on."""
-        if self.rule.table is None:
-            assert self.n is not None
-            return self.n
-        return sum(self.table(m).values())
+        if self.rule.keeps == "all":
+            gathered = self.gathered(m)
+            return min(self._n, gathered) if self.rule.subsample else gathered
+        return self._n if self.rule.table is None else sum(self.table(m).values())
+
+    def gathered(self, m: int) -> int:
+        """Samples held for generation m: its training set, and what it is chosen from."""
+        return self._N + (m - 1) * self._n if self.rule.keeps == "all" else self.total(m)
 
     def largest_total(self, generations: int) -> int:
-        """max of n^(m) over m = 1..generations."""
-        settled = min(generations, (self.K or 1) + 1)
-        return max(self.total(m) for m in range(1, settled + 1))
+        """max of n^(m) over m = 1..generations: totals grow, or settle once a window is full."""
+        early = range(1, min(generations, (self.K or 1) + 1) + 1)
+        return max(self.total(m) for m in (*early, generations))
+
+    def largest_pool(self, generations: int) -> int:
+        """max of `gathered` over m = 1..generations."""
+        return max(self.largest_total(generations), self.gathered(generations))
 
     def reach(self, m: int) -> int:
         """How many of the models 1..m generation m + 1 or later can draw from."""
         return m if self.rule.reach is None else min(m, self.rule.reach(self.K or 1))
+
+    def last_real(self) -> int | None:
+        """The last generation for which p(0) is drawn from anew; None if there is none."""
+        return None if self.rule.real_for_ever else self.reach(LARGEST_SAMPLE)

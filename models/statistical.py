@@ -36,6 +36,13 @@ support       how many tokens have positive probability
 entropy       -sum_i p_i(m) log p_i(m), nats
 """
 
+KEEPS = {
+    "nothing": kernel.KEEP_NOTHING,
+    "real": kernel.KEEP_REAL,
+    "all": kernel.KEEP_ALL,
+    "window": kernel.KEEP_WINDOW,
+}
+
 Record = dict[str, NDArray[np.float64]]
 """One array of shape (R, G) for each name in `CURVES`."""
 
@@ -63,8 +70,11 @@ class State:
     """(R, W, C) training samples of each living token."""
     alive: NDArray[np.int64]
     """(R, W) how many tokens live; 0 where no model is held."""
-    real: NDArray[np.int64]
-    """(R, A) the kept real corpus, or (R, 0)."""
+    kept: NDArray[np.int64]
+    """(R, A) counts of the samples that are kept, or (R, 0)."""
+    sets: NDArray[np.int64]
+    """(R, K, A) what was drawn for the K latest generations, where a window of it is
+    kept; generation m is at m mod K. Else (R, 0, 0)."""
     p1: NDArray[np.int64]
     """(R, A + 1) counts of p(1), and their sum."""
     collapsed_at: NDArray[np.int64]
@@ -76,12 +86,15 @@ class State:
 def init(setting: Setting) -> State:
     """Before generation 1: only p(0) is known."""
     R, A = setting.replicates, setting.source.support
+    keeps = setting.schedule.rule.keeps
+    K = (setting.schedule.K or 0) if keeps == "window" else 0
     return State(
         m=0,
         ids=np.zeros((R, 1, 1), np.int32),
         counts=np.zeros((R, 1, 1), np.int64),
         alive=np.zeros((R, 1), np.int64),
-        real=np.zeros((R, A if setting.schedule.rule.keeps_real else 0), np.int64),
+        kept=np.zeros((R, A if keeps != "nothing" else 0), np.int64),
+        sets=np.zeros((R, K, A if K else 0), np.int64),
         p1=np.zeros((R, A + 1), np.int64),
         collapsed_at=np.zeros(R, np.int64),
         absorbed_at=np.zeros(R, np.int64),
@@ -97,32 +110,28 @@ def step(setting: Setting, state: State, generations: int = 1) -> tuple[State, R
     schedule, source = setting.schedule, setting.source
     m0, m1 = state.m, state.m + generations
     new = _roomier(state, schedule, source, m1)
-    rows = [] if schedule.rule.table is None else [schedule.table(m) for m in range(m0 + 1, m1 + 1)]
-    starts = np.cumsum([0] + [len(row) for row in rows] + [0] * (generations - len(rows)))
+    mixed = schedule.rule.draws is None
+    rows = [{} if mixed else schedule.draws(m) for m in range(m0 + 1, m1 + 1)]
+    last_real = schedule.last_real()
     p0 = source.probabilities()
     cdf = np.cumsum(p0)
     cdf[-1] = 1.0
     small = np.arange(min(schedule.largest_total(m1), 1 << 16) + 1, dtype=np.float64)
     curves = np.empty((len(CURVES), setting.replicates, generations))
     kernel.advance(
-        stream_key(setting.seed, source), 0, m0, m1,
-        starts.astype(np.int64),
+        stream_key(setting.seed, source), m0, m1,
+        np.cumsum([0] + [len(row) for row in rows]).astype(np.int64),
         np.array([t for row in rows for t in row], np.int64),
         np.array([k for row in rows for k in row.values()], np.int64),
-        schedule.total(1) if schedule.rule.table is None else 0,
-        _last_real(schedule), schedule.total(1) if schedule.rule.keeps_real else 0,
-        cdf, p0, small * np.log(np.maximum(small, 1)),
-        new.ids, new.counts, new.alive, new.real, new.p1,
+        (schedule.n or 0) if mixed else 0,
+        1 << 62 if last_real is None else last_real,
+        KEEPS[schedule.rule.keeps],
+        (schedule.n or 0) if schedule.rule.subsample else 0,
+        schedule.largest_pool(m1), cdf, p0, small * np.log(np.maximum(small, 1)),
+        new.ids, new.counts, new.alive, new.kept, new.sets, new.p1,
         new.collapsed_at, new.absorbed_at, curves,
     )  # fmt: skip
     return new, dict(zip(CURVES, curves, strict=True))
-
-
-def _last_real(schedule: Schedule) -> int:
-    """The last generation that redraws samples of p(0); 2^62 if there is none."""
-    if schedule.rule.table is None:
-        return 1 << 62
-    return 0 if schedule.rule.keeps_real else schedule.reach(1 << 62)
 
 
 def _roomier(state: State, schedule: Schedule, source: Source, m1: int) -> State:
@@ -143,7 +152,8 @@ def _roomier(state: State, schedule: Schedule, source: Source, m1: int) -> State
         ids=ids,
         counts=counts,
         alive=alive,
-        real=state.real.copy(),
+        kept=state.kept.copy(),
+        sets=state.sets.copy(),
         p1=state.p1.copy(),
         collapsed_at=state.collapsed_at.copy(),
         absorbed_at=state.absorbed_at.copy(),

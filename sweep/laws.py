@@ -63,7 +63,7 @@ def laws(cell: Cell) -> Laws:
         )
     elif schedule.name == "recent" and M * K**2 <= LARGEST_RECURSION:
         table = [schedule.table(int(t)) for t in m]
-        curves["sigma/exact"] = theory.sigma_redrawn(table, S0=S0, reach=K)
+        curves["sigma/exact"] = theory.sigma_redrawn(table, S0=S0)
     elif schedule.name == "random":
         curves["sigma/exact"] = theory.sigma_random(M, n=n, S0=S0)
     return Laws(curves=curves, values=values, notes=tuple(notes))

@@ -14,7 +14,7 @@ from models.schedules import Schedule
 from models.source import Source
 from models.streams import stream_key
 
-REAL, PICK, MODEL, REDRAW = 0, 1, 2, 16
+REAL, PICK, MODEL, CHOOSE, REDRAW = 0, 1, 2, 3, 16
 
 
 def philox(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, ...]:
@@ -41,7 +41,7 @@ class Draws:
         product = self.word(draw, m, phase) * bound
         attempt = 0
         while product % 2**32 < 2**32 % bound:
-            redraw = REDRAW + 2 * attempt + phase % 2
+            redraw = phase + (attempt + 1) * REDRAW
             product = philox((draw, m, self.replicate, redraw), self.key)[0] * bound
             attempt += 1
         return product >> 32
@@ -57,6 +57,24 @@ def by_first_meeting(samples: list[int]) -> list[int]:
     return [token for met in dict.fromkeys(samples) for token in samples if token == met]
 
 
+class Past:
+    """What generation m may use: models 1..m-1 as pools, the real law, all sets drawn so far."""
+
+    def __init__(self, schedule: Schedule, draws: Draws, cdf: np.ndarray) -> None:
+        self.n, self.N, self.K = schedule.n or 0, schedule.N or 0, schedule.K or 0
+        self.schedule, self.draws, self.cdf = schedule, draws, cdf
+        self.pools: dict[int, list[int]] = {}
+        self.sets: list[list[int]] = []
+
+    def real(self, count: int, m: int) -> list[int]:
+        return [self.draws.real(i, m, self.cdf) for i in range(count)]
+
+    def of(self, t: int, count: int, m: int, first: int = 0) -> list[int]:
+        """`count` samples of model t for generation m, from its draw number `first` on."""
+        pool = self.pools[t]
+        return [pool[self.draws.below(len(pool), first + i, m, PICK)] for i in range(count)]
+
+
 def simulate(
     schedule: Schedule, source: Source, seed: int, replicate: int, generations: int
 ) -> dict[str, list[float]]:
@@ -66,19 +84,21 @@ def simulate(
     cdf = np.cumsum(p0[: source.support])
     cdf[-1] = 1.0
     draws = Draws(tuple(int(w) for w in stream_key(seed, source)), replicate)  # type: ignore[arg-type]
-    pools: dict[int, list[int]] = {}
-    models: dict[int, np.ndarray] = {0: p0}
+    past = Past(schedule, draws, cdf)
     curves: dict[str, list[float]] = {}
+    first = p0
     for m in range(1, generations + 1):
-        samples = SAMPLERS[schedule.name](schedule, m, draws, pools, cdf)
-        pools[m] = by_first_meeting(samples)
+        samples = SAMPLERS[schedule.name](past, m)
+        if schedule.rule.keeps != "nothing":
+            samples = sorted(samples)  # the engine lists what is kept by token
+        past.pools[m] = by_first_meeting(samples)
         p = np.bincount(samples, minlength=source.s) / len(samples)
-        models[m] = p
+        first = p if m == 1 else first
         positive = p[p > 0]
         for name, value in {
             "sigma": float((p**2).sum()),
             "p_max": float(p.max()),
-            "deviation": float(np.abs(p - models[1]).sum()),
+            "deviation": float(np.abs(p - first).sum()),
             "deviation_p0": float(np.abs(p - p0).sum()),
             "support": float(len(positive)),
             "entropy": float(-(positive * np.log(positive)).sum()),
@@ -87,62 +107,80 @@ def simulate(
     return curves
 
 
-Sampler = Callable[[Schedule, int, Draws, dict[int, list[int]], np.ndarray], list[int]]
+def _full(past: Past, m: int) -> list[int]:
+    return past.real(past.n, 1) if m == 1 else past.of(m - 1, past.n, m)
 
 
-def _full(
-    schedule: Schedule, m: int, draws: Draws, pools: dict[int, list[int]], cdf: np.ndarray
-) -> list[int]:
-    n = schedule.n or 0
-    if m == 1:
-        return [draws.real(i, 1, cdf) for i in range(n)]
-    pool = pools[m - 1]
-    return [pool[draws.below(len(pool), i, m, PICK)] for i in range(n)]
+def _partial(past: Past, m: int) -> list[int]:
+    corpus = past.real(past.N, 1)
+    return corpus if m == 1 else corpus + past.of(m - 1, past.n, m)
 
 
-def _partial(
-    schedule: Schedule, m: int, draws: Draws, pools: dict[int, list[int]], cdf: np.ndarray
-) -> list[int]:
-    # The engine lists the kept corpus by token.
-    real = sorted(draws.real(i, 1, cdf) for i in range(schedule.N or 0))
-    if m == 1:
-        return real
-    pool = pools[m - 1]
-    return real + [pool[draws.below(len(pool), i, m, PICK)] for i in range(schedule.n or 0)]
+def _matched(past: Past, m: int) -> list[int]:
+    corpus = past.real(past.N, 1)
+    return corpus if m == 1 else corpus + past.of(m - 1, past.n - past.N, m)
 
 
-def _recent(
-    schedule: Schedule, m: int, draws: Draws, pools: dict[int, list[int]], cdf: np.ndarray
-) -> list[int]:
-    n, K = schedule.n or 0, schedule.K or 0
+def _recent(past: Past, m: int) -> list[int]:
+    k = past.n // past.K
+    if past.schedule.reuse:
+        past.sets.append(past.real(k, 1) if m == 1 else past.of(m - 1, k, m))
+        return [token for drawn in past.sets[-past.K :] for token in drawn]
     samples: list[int] = []
-    draw = 0
-    for t in range(max(0, m - K), m):
-        for i in range(n // K):
-            if t == 0:
-                samples.append(draws.real(i, m, cdf))
-            else:
-                samples.append(pools[t][draws.below(len(pools[t]), draw, m, PICK)])
-                draw += 1
-    return samples
-
-
-def _random(
-    schedule: Schedule, m: int, draws: Draws, pools: dict[int, list[int]], cdf: np.ndarray
-) -> list[int]:
-    samples = []
-    for i in range(schedule.n or 0):
-        t = draws.below(m, i, m, MODEL)
+    picks = 0
+    for t in range(max(0, m - past.K), m):
         if t == 0:
-            samples.append(draws.real(i, m, cdf))
+            samples += past.real(k, m)
         else:
-            samples.append(pools[t][draws.below(len(pools[t]), i, m, PICK)])
+            samples += past.of(t, k, m, first=picks)
+            picks += k
     return samples
 
 
-SAMPLERS: dict[str, Sampler] = {
+def _random(past: Past, m: int) -> list[int]:
+    samples = []
+    for i in range(past.n):
+        t = past.draws.below(m, i, m, MODEL)
+        if t == 0:
+            samples.append(past.draws.real(i, m, past.cdf))
+        else:
+            samples += past.of(t, 1, m, first=i)
+    return samples
+
+
+def _accumulate(past: Past, m: int) -> list[int]:
+    past.sets.append(past.real(past.N, 1) if m == 1 else past.of(m - 1, past.n, m))
+    return [token for drawn in past.sets for token in drawn]
+
+
+def _accumulate_subsample(past: Past, m: int) -> list[int]:
+    pool = sorted(_accumulate(past, m))
+    chosen = min(past.n, len(pool))
+    if chosen == len(pool):
+        return pool
+    for i in range(chosen):
+        j = i + past.draws.below(len(pool) - i, i, m, CHOOSE)
+        pool[i], pool[j] = pool[j], pool[i]
+    return pool[:chosen]
+
+
+def _fresh(past: Past, m: int) -> list[int]:
+    new = past.real(past.N, m)
+    return new if m == 1 else new + past.of(m - 1, past.n, m)
+
+
+def _real(past: Past, m: int) -> list[int]:
+    return past.real(past.N, m)
+
+
+SAMPLERS: dict[str, Callable[[Past, int], list[int]]] = {
     "full": _full,
     "partial": _partial,
+    "matched": _matched,
     "recent": _recent,
     "random": _random,
+    "accumulate": _accumulate,
+    "accumulate_subsample": _accumulate_subsample,
+    "fresh": _fresh,
+    "real": _real,
 }

@@ -17,7 +17,14 @@ SCHEDULES = [
     Schedule(name="partial", n=3, N=40),
     Schedule(name="recent", n=11, K=3),
     Schedule(name="recent", n=4, K=4),
+    Schedule(name="recent", n=9, K=3, reuse=True),
     Schedule(name="random", n=6),
+    Schedule(name="matched", n=12, N=5),
+    Schedule(name="accumulate", n=3, N=5),
+    Schedule(name="accumulate_subsample", n=4, N=6),
+    Schedule(name="accumulate_subsample", n=6, N=2),
+    Schedule(name="fresh", n=5, N=3),
+    Schedule(name="real", N=7),
 ]
 
 
@@ -137,6 +144,28 @@ def test_collapse_and_absorption() -> None:
             assert (curves["sigma"][r, state.absorbed_at[r] - 2 :] == 1).all()
 
 
+def test_a_kept_window_never_regains_randomness() -> None:
+    state, curves = run(Schedule(name="recent", n=4, K=2, reuse=True), ZIPF, 300, 0, [100])
+    assert (state.collapsed_at > 0).sum() > 200
+    assert np.array_equal(state.collapsed_at, state.absorbed_at)
+
+
+def test_real_data_every_generation_is_never_absorbed() -> None:
+    for schedule in (Schedule(name="real", N=1), Schedule(name="fresh", n=1, N=1)):
+        state, curves = run(schedule, ZIPF, 50, 0, [40])
+        assert (state.collapsed_at > 0).any()
+        assert (state.absorbed_at == 0).all()
+    _, curves = run(Schedule(name="real", N=1), ZIPF, 50, 0, [40])
+    assert np.ptp(curves["deviation"][:, 1:]) == 2  # another token, or the same again
+
+
+def test_a_subsample_of_one_token_is_not_absorbed_while_the_pool_has_others() -> None:
+    state, curves = run(Schedule(name="accumulate_subsample", n=2, N=8), ZIPF, 200, 0, [60])
+    assert (state.collapsed_at > 0).any()
+    early = (state.collapsed_at > 0) & (state.collapsed_at < 20)
+    assert (curves["support"][early][:, 20:] > 1).any()
+
+
 def test_kept_corpus_of_one_token_is_absorbed_at_once() -> None:
     state, curves = run(Schedule(name="partial", n=5, N=1), ZIPF, 20, 0, [10])
     assert (state.absorbed_at == 1).all()
@@ -147,7 +176,13 @@ GRID = [
     *(Schedule(name="full", n=n) for n in (1, 2, 10, 60)),
     *(Schedule(name="partial", n=n, N=N) for n in (1, 10, 80) for N in (1, 20, 100)),
     *(Schedule(name="recent", n=n, K=K) for n, K in ((2, 2), (10, 3), (40, 5), (41, 40))),
+    *(Schedule(name="recent", n=n, K=K, reuse=True) for n, K in ((2, 2), (10, 3), (41, 40))),
     *(Schedule(name="random", n=n) for n in (1, 10, 60)),
+    *(Schedule(name="matched", n=n, N=N) for n, N in ((2, 1), (30, 10))),
+    *(Schedule(name="accumulate", n=n, N=N) for n, N in ((1, 1), (10, 3), (5, 40))),
+    *(Schedule(name="accumulate_subsample", n=n, N=N) for n, N in ((1, 1), (10, 3), (5, 40))),
+    *(Schedule(name="fresh", n=n, N=N) for n, N in ((1, 1), (20, 4))),
+    *(Schedule(name="real", N=N) for N in (1, 30)),
 ]
 SOURCES = [
     Source(family="zipf", s=600, support=52, S0=0.1),
@@ -158,20 +193,29 @@ SOURCES = [
 
 
 def exact_sigma(schedule: Schedule, S0: float, M: int) -> np.ndarray:
-    if schedule.name == "full":
-        return theory.sigma_full(np.arange(1, M + 1), n=schedule.n or 0, S0=S0)
-    if schedule.name == "partial":
-        return theory.sigma_partial(
-            np.arange(1, M + 1), n=schedule.n or 0, N=schedule.N or 0, S0=S0
-        )
-    if schedule.name == "random":
-        return theory.sigma_random(M, n=schedule.n or 0, S0=S0)
-    table = [schedule.table(m) for m in range(1, M + 1)]
-    return theory.sigma_redrawn(table, S0=S0, reach=schedule.K or 0)
+    """By closed forms where there are, else by the moment recursions."""
+    n, N, K = schedule.n or 0, schedule.N or 0, schedule.K or 0
+    m = np.arange(1, M + 1)
+    match schedule.name:
+        case "full":
+            return theory.sigma_full(m, n=n, S0=S0)
+        case "partial":
+            return theory.sigma_partial(m, n=n, N=N, S0=S0)
+        case "matched":
+            return theory.sigma_partial(m, n=n - N, N=N, S0=S0)
+        case "random":
+            return theory.sigma_random(M, n=n, S0=S0)
+        case "recent" if schedule.reuse:
+            return theory.sigma_window_kept(M, k=n // K, K=K, S0=S0)
+        case "accumulate":
+            return theory.sigma_accumulate(M, n=n, N=N, S0=S0)
+        case "accumulate_subsample":
+            return theory.sigma_accumulate_subsample(M, n=n, N=N, S0=S0)
+    return theory.sigma_redrawn([schedule.table(t) for t in range(1, M + 1)], S0=S0)
 
 
 def test_sigma_agrees_with_theory_at_4000_replicates() -> None:
-    """20 schedules x 4 laws x 40 generations; false-failure odds 1e-6 over all of them."""
+    """All schedules x 4 laws x 40 generations; false-failure odds 1e-6 over all of them."""
     M, R = 40, 4000
     comparisons = len(GRID) * len(SOURCES) * M
     for source in SOURCES:

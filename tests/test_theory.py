@@ -96,7 +96,7 @@ def test_second_moments_of_a_window_against_all_paths() -> None:
                         three = tuple(a + b for a, b in zip(from1, from2, strict=True))
                         sigma[2] += w2 * wc * wd * sum((c / 4) ** 2 for c in three)
     table = [{0: 2}, {0: 2, 1: 2}, {1: 2, 2: 2}]
-    np.testing.assert_allclose(theory.sigma_redrawn(table, S0=S0, reach=2), sigma, atol=1e-12)
+    np.testing.assert_allclose(theory.sigma_redrawn(table, S0=S0), sigma, atol=1e-12)
 
 
 def test_second_moments_of_the_random_schedule_against_all_tables() -> None:
@@ -118,7 +118,7 @@ def test_second_moments_of_the_random_schedule_against_all_tables() -> None:
 def test_redrawn_recursion_reduces_to_theorem_1() -> None:
     table = [{m - 1: 13} for m in range(1, 100)]
     exact = theory.sigma_full(np.arange(1, 100), n=13, S0=0.2)
-    np.testing.assert_allclose(theory.sigma_redrawn(table, S0=0.2, reach=1), exact, atol=1e-12)
+    np.testing.assert_allclose(theory.sigma_redrawn(table, S0=0.2), exact, atol=1e-12)
 
 
 def test_theorem_3_and_its_vacuity() -> None:
