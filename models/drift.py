@@ -84,6 +84,19 @@ def deviation_full(generations: int, *, n: int, p: Floats) -> Floats:
     return total
 
 
+def deviation_real(*, N: int, p: Floats) -> float:
+    """E||p(m) - p(1)||_1, m >= 2, with N fresh real samples every generation: the control arm.
+
+    Two independent counts X, Y ~ Bin(N, p_i) differ by E|X - Y| = 2 sum_k F(k) (1 - F(k)).
+    """
+    total = 0.0
+    values, times = np.unique(p[p > 0], return_counts=True)
+    for value, many in zip(values, times, strict=True):
+        F = np.minimum(1.0, np.cumsum(_binomial_law(N, float(value))))
+        total += many * 2 / N * float((F * (1 - F)).sum())
+    return total
+
+
 def _weights(N: int, p: Floats) -> Floats:
     """W(r), r = 0..N: tokens of equal probability are counted together."""
     weight = np.zeros(N + 1)

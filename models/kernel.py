@@ -102,10 +102,11 @@ def _expand(pool, ids, counts, alive):
 
 @njit(cache=True)
 def _measure(out, ids, counts, alive, p1, p0, clogc):
-    """out[:6] = sigma, p_max, deviation, deviation_p0, support, entropy of one model.
+    """out = sigma, p_max, deviation, deviation_p0, support, entropy, js_p0, tail of one model.
 
     sigma and deviation are ratios of exact integers. The distances run over
-    the living tokens alone: a dead token adds p1 (or p0), and those sum to 1.
+    the living tokens alone: a dead token adds p1 (or p0), and those sum to 1;
+    to the Jensen-Shannon divergence it adds p0 log(2) / 2.
     """
     total, squares, largest = np.int64(0), np.int64(0), np.int64(0)
     p1_total = p1[p1.size - 1]
@@ -116,11 +117,20 @@ def _measure(out, ids, counts, alive, p1, p0, clogc):
         largest = max(largest, c)
     distance = total * p1_total
     distance_p0, weighted = 1.0, 0.0
+    divergence, missing, tail = 0.0, 1.0, np.int64(0)
     for j in range(alive):
         c, c1 = np.int64(counts[j]), np.int64(p1[ids[j]])
         distance += abs(c * p1_total - c1 * total) - c1 * total
         q = p0[ids[j]]
-        distance_p0 += abs(c / total - q) - q
+        p = c / total
+        distance_p0 += abs(p - q) - q
+        missing -= q
+        half = (p + q) / 2
+        divergence -= 2 * half * math.log(half)
+        if q > 0:
+            divergence += q * math.log(q)
+        if q * p0.size < 1:
+            tail += c
         weighted += clogc[c] if c < clogc.size else c * math.log(c)
     out[0] = squares / (total * total)
     out[1] = largest / total
@@ -128,6 +138,9 @@ def _measure(out, ids, counts, alive, p1, p0, clogc):
     out[3] = max(0.0, distance_p0)
     out[4] = alive
     out[5] = 0.0 if alive == 1 else max(0.0, math.log(total) - weighted / total)
+    divergence += weighted / total - math.log(total) + max(0.0, missing) * math.log(2.0)
+    out[6] = max(0.0, divergence / 2)
+    out[7] = tail / total
 
 
 @njit(cache=True)
@@ -165,7 +178,7 @@ def advance(
     spare = np.empty(4, np.uint32)
     tally = np.zeros(A, np.int64)
     met = np.empty(A, np.int32)
-    out = np.empty(6)
+    out = np.empty(8)
 
     for r in range(R):
         if absorbed_at[r] == 0:
@@ -193,9 +206,7 @@ def advance(
                     else:
                         w = t % W
                         size = pool_sizes[w]
-                        token = pools[
-                            w, _below(words[i], size, spare, i, m, r, PHASE_PICK, k0, k1)
-                        ]
+                        token = pools[w, _below(words[i], size, spare, i, m, r, PHASE_PICK, k0, k1)]
                     if tally[token] == 0:
                         met[living] = token
                         living += 1
@@ -256,9 +267,7 @@ def advance(
                             gathered[at] = token
                             at += 1
                         tally[token] = 0
-                    _without_replacement(
-                        tally, gathered, total, chosen, words, spare, m, r, k0, k1
-                    )
+                    _without_replacement(tally, gathered, total, chosen, words, spare, m, r, k0, k1)
                 for token in range(A):
                     if tally[token] > 0:
                         met[living] = token

@@ -25,7 +25,9 @@ from models.schedules import Schedule
 from models.source import Source
 from models.streams import stream_key
 
-CURVES = ("sigma", "p_max", "deviation", "deviation_p0", "support", "entropy")
+CURVES = (
+    "sigma", "p_max", "deviation", "deviation_p0", "support", "entropy", "js_p0", "tail",
+)  # fmt: skip
 """What is recorded of every model, in the order of the kernel's rows:
 
 sigma         sum_i p_i(m)^2
@@ -34,6 +36,8 @@ deviation     ||p(m) - p(1)||_1, in [0, 2]
 deviation_p0  ||p(m) - p(0)||_1, in [0, 2]
 support       how many tokens have positive probability
 entropy       -sum_i p_i(m) log p_i(m), nats
+js_p0         Jensen-Shannon divergence between p(m) and p(0), nats, in [0, log 2]
+tail          mass that p(m) gives to the tokens with p_i(0) < 1/s~, rarer than average
 """
 
 KEEPS = {

@@ -142,9 +142,11 @@ def memory(cell: Cell) -> int:
     models = cell.schedule.reach(cell.generations)
     alive = min(cell.source.support, cell.schedule.largest_total(cell.generations))
     state = cell.replicates * (12 * models * alive + 16 * cell.source.support)
-    pools = 4 * (models + 3) * cell.schedule.largest_total(cell.generations)
-    # six curves as recorded, and once more while they are stored
-    return 2 * 6 * 8 * cell.replicates * cell.generations + 2 * state + pools
+    window = (cell.schedule.K or 0) if cell.schedule.rule.keeps == "window" else 0
+    state += cell.replicates * 8 * window * cell.source.support
+    pools = 4 * (models + 4) * cell.schedule.largest_pool(cell.generations)
+    # eight curves as recorded, and once more while they are stored
+    return 2 * 8 * 8 * cell.replicates * cell.generations + 2 * state + pools
 
 
 def _combinations(settings: Settings, name: str) -> int:

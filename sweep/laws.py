@@ -4,12 +4,13 @@ A law is absent where none is known or where it would cost too much; it is
 never NaN.
 """
 
+import contextlib
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models import theory
+from models import ancestry, drift, theory
 from sweep.grid import Cell
 
 LARGEST_RECURSION = 2 * 10**8
@@ -24,46 +25,102 @@ class Laws:
     """Metric name -> shape (M,), generations 1..M; NaN where the law says nothing there."""
     values: dict[str, float] = field(default_factory=dict)
     """Metric name -> number of the whole run."""
-    notes: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
     """What a reader should know, such as that a bound is vacuous."""
 
 
 def laws(cell: Cell) -> Laws:
-    """Everything `models.theory` knows about a cell."""
-    schedule, source, M = cell.schedule, cell.source, cell.generations
-    S0 = source.concentration
+    """Everything `models.theory`, `models.ancestry` and `models.drift` know about a cell."""
+    found = Laws()
+    name = cell.schedule.name
+    if name == "full" or (name == "recent" and cell.schedule.K == 1):
+        _full(cell, found)
+    elif name in ("partial", "matched"):
+        _partial(cell, found)
+    elif name == "real":
+        _real(cell, found)
+    else:
+        _moments(cell, found)
+    return found
+
+
+def _full(cell: Cell, found: Laws) -> None:
+    n, source, M = cell.schedule.n or 0, cell.source, cell.generations
+    S0, p = source.concentration, source.probabilities()
     m = np.arange(1, M + 1)
-    curves: dict[str, NDArray[np.float64]] = {}
-    values: dict[str, float] = {}
-    notes: list[str] = []
+    found.curves["sigma/exact"] = theory.sigma_full(m, n=n, S0=S0)
+    lower, upper = theory.collapse_probability_bounds(m, n=n, S0=S0, support=source.support)
+    found.curves["collapsed/lower"], found.curves["collapsed/upper"] = lower, upper
+    low, high = theory.collapse_time_bounds(n=n, S0=S0, support=source.support)
+    found.values["collapse_time/lower"], found.values["collapse_time/upper"] = low, high
+    if n <= ancestry.LARGEST_N:
+        rho = ancestry.collapse_probability(M, n=n, p=p)
+        found.curves["collapsed/exact"] = rho
+        found.values["collapse_time/exact"] = ancestry.collapse_time(n=n, p=p).mean
+        found.values["collapse_time/restricted_exact"] = 1.0 + float((1 - rho[:-1]).sum())
+    else:
+        found.notes.append(
+            f"The exact law of T is computed up to n = {ancestry.LARGEST_N}; for large n "
+            f"E[T] is about {ancestry.collapse_time_large_n(n=n, p=p):.4g}."
+        )
+    with contextlib.suppress(ValueError):  # too large: absent
+        found.curves["deviation/exact"] = drift.deviation_full(M, n=n, p=p)
+
+
+def _partial(cell: Cell, found: Laws) -> None:
+    schedule, source, M = cell.schedule, cell.source, cell.generations
+    N = schedule.N or 0
+    n = schedule.draws(2)[1]
+    S0, p = source.concentration, source.probabilities()
+    m = np.arange(1, M + 1)
+    found.curves["sigma/exact"] = theory.sigma_partial(m, n=n, N=N, S0=S0)
+    found.curves["collapsed/exact"] = np.full(M, theory.collapse_probability_kept(p, N=N))
+    with contextlib.suppress(ValueError):  # too large: absent
+        found.curves["deviation/exact"] = drift.deviation_partial(M, n=n, N=N, p=p)
+    bound = theory.deviation_bound(n=n, N=N, s=source.s)
+    if bound < 2:
+        found.curves["deviation/bound"] = np.where(m >= 2, bound, np.nan)
+    else:
+        shown = f"{bound:.3g}" if np.isfinite(bound) else "above 1e300"
+        found.notes.append(
+            f"Theorem 3 bounds the deviation by {shown}: vacuous, since no deviation exceeds 2."
+        )
+    promised = theory.harmless_n_bound(N=N, s=source.s, eps=1.0)
+    found.notes.append(
+        f"Eq. (11) promises a deviation below 1 up to n = {promised:.3g}"
+        + ("." if promised >= 1 else ": vacuous, since that allows no sample at all.")
+    )
+
+
+def _real(cell: Cell, found: Laws) -> None:
+    N, M, p = cell.schedule.N or 0, cell.generations, cell.source.probabilities()
+    m = np.arange(1, M + 1)
+    S0 = cell.source.concentration
+    found.curves["sigma/exact"] = np.full(M, 1 / N + (1 - 1 / N) * S0)
+    once = theory.collapse_probability_kept(p, N=N)
+    found.curves["collapsed/exact"] = 1 - (1 - once) ** m
+    found.curves["deviation/exact"] = (m > 1) * drift.deviation_real(N=N, p=p)
+
+
+def _moments(cell: Cell, found: Laws) -> None:
+    """The schedules of which S_m alone is known, but for collapse where a corpus is kept."""
+    schedule, S0, M = cell.schedule, cell.source.concentration, cell.generations
     n, N, K = schedule.n or 0, schedule.N or 0, schedule.K or 0
-    if schedule.name == "full" or (schedule.name == "recent" and K == 1):
-        curves["sigma/exact"] = theory.sigma_full(m, n=n, S0=S0)
-        lower, upper = theory.collapse_probability_bounds(m, n=n, S0=S0, support=source.support)
-        curves["collapsed/lower"], curves["collapsed/upper"] = lower, upper
-        values["collapse_time/lower"], values["collapse_time/upper"] = theory.collapse_time_bounds(
-            n=n, S0=S0, support=source.support
-        )
-    elif schedule.name == "partial":
-        curves["sigma/exact"] = theory.sigma_partial(m, n=n, N=N, S0=S0)
-        rho = theory.collapse_probability_kept(source.probabilities(), N=N)
-        curves["collapsed/exact"] = np.full(M, rho)
-        bound = theory.deviation_bound(n=n, N=N, s=source.s)
-        if bound < 2:
-            curves["deviation/bound"] = np.where(m >= 2, bound, np.nan)
-        else:
-            shown = f"{bound:.3g}" if np.isfinite(bound) else "above 1e300"
-            notes.append(
-                f"Theorem 3 bounds the deviation by {shown}: vacuous, since no deviation exceeds 2."
-            )
-        promised = theory.harmless_n_bound(N=N, s=source.s, eps=1.0)
-        notes.append(
-            f"Eq. (11) promises a deviation below 1 up to n = {promised:.3g}"
-            + ("." if promised >= 1 else ": vacuous, since that allows no sample at all.")
-        )
-    elif schedule.name == "recent" and M * K**2 <= LARGEST_RECURSION:
-        table = [schedule.table(int(t)) for t in m]
-        curves["sigma/exact"] = theory.sigma_redrawn(table, S0=S0)
-    elif schedule.name == "random":
-        curves["sigma/exact"] = theory.sigma_random(M, n=n, S0=S0)
-    return Laws(curves=curves, values=values, notes=tuple(notes))
+    cheap = M * (K + 2) ** 2 <= LARGEST_RECURSION
+    sigma = None
+    if schedule.name == "random":
+        sigma = theory.sigma_random(M, n=n, S0=S0)
+    elif schedule.name == "accumulate":
+        sigma = theory.sigma_accumulate(M, n=n, N=N, S0=S0)
+        rho = theory.collapse_probability_kept(cell.source.probabilities(), N=N)
+        found.curves["collapsed/exact"] = np.full(M, rho)
+        limit = theory.sigma_accumulate_limit(n=n, N=N, S0=S0)
+        found.notes.append(f"S_m tends to {limit:.4g}, below 1: data that are kept avoid collapse.")
+    elif schedule.name == "accumulate_subsample":
+        sigma = theory.sigma_accumulate_subsample(M, n=n, N=N, S0=S0)
+    elif schedule.reuse and cheap:
+        sigma = theory.sigma_window_kept(M, k=n // K, K=K, S0=S0)
+    elif cheap:
+        sigma = theory.sigma_redrawn([schedule.table(t) for t in range(1, M + 1)], S0=S0)
+    if sigma is not None:
+        found.curves["sigma/exact"] = sigma

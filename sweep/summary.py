@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import xlogy
 
 from sweep.grid import Cell
 from sweep.laws import Laws
@@ -19,8 +20,8 @@ MOST_STEPS = 200
 """Most steps of one metric that go to the tracker; the stored curves hold all."""
 
 Curves = dict[str, NDArray[Any]]
-"""sigma, p_max, deviation, deviation_p0, support, entropy, collapsed: shape
-(R, M); collapse_time, absorption_time: shape (R,), 0 where not reached by M."""
+"""sigma, p_max, deviation, deviation_p0, support, entropy, js_p0, tail, collapsed:
+shape (R, M); collapse_time, absorption_time: shape (R,), 0 where not reached by M."""
 
 
 class Point(NamedTuple):
@@ -39,7 +40,11 @@ def steps(generations: int, most: int = MOST_STEPS) -> NDArray[np.int64]:
 
 
 def points(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
-    """The metrics of every sent generation."""
+    """The metrics of every sent generation.
+
+    Beyond the curves: survival, the share of the tokens of p(0) still alive;
+    entropy_ratio, the entropy over that of p(0).
+    """
     at = steps(cell.generations)
     rows: dict[str, NDArray[np.float64]] = {}
     for name in ("sigma", "deviation"):
@@ -48,8 +53,12 @@ def points(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
         if cell.replicates > 1:
             rows[f"{name}/se"] = values.std(0, ddof=1) / np.sqrt(cell.replicates)
         rows[f"{name}/q05"], rows[f"{name}/q95"] = np.quantile(values, (0.05, 0.95), axis=0)
-    for name in ("p_max", "deviation_p0", "support", "entropy"):
+    for name in ("p_max", "deviation_p0", "support", "entropy", "js_p0", "tail"):
         rows[f"{name}/mean"] = curves[name][:, at - 1].mean(0)
+    p = cell.source.probabilities()
+    rows["survival/mean"] = rows["support/mean"] / (p > 0).sum()
+    if (at0 := -float(xlogy(p, p).sum())) > 0:
+        rows["entropy_ratio/mean"] = rows["entropy/mean"] / at0
     rows["collapsed/fraction"] = curves["collapsed"][:, at - 1].mean(0)
     for name, law in theory.curves.items():
         rows[name] = law[at - 1]
@@ -62,7 +71,11 @@ def points(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
 
 
 def totals(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
-    """The metrics of the whole run, at step 0, and the axes as numbers."""
+    """The metrics of the whole run, at step 0, and the axes as numbers.
+
+    extinction_time is the first generation that has lost a token of p(0),
+    absent if some run has lost none by M.
+    """
     T, absorbed = curves["collapse_time"], curves["absorption_time"]
     values: dict[str, float] = {f"grid/{axis}": v for axis, v in cell.axes.items()}
     reached = T > 0
@@ -74,7 +87,12 @@ def totals(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
     else:
         restricted = np.where(reached, T, cell.generations)
         values["collapse_time/restricted_mean"] = float(restricted.mean())
+    lost = curves["support"] < (cell.source.probabilities() > 0).sum()
+    if lost.any(axis=1).all():
+        values["extinction_time/mean"] = float(lost.argmax(axis=1).mean() + 1)
     if (absorbed > 0).all():
         values["absorption_time/mean"] = float(absorbed.mean())
     values |= theory.values
+    if reached.all():
+        values.pop("collapse_time/restricted_exact", None)
     return [Point(key, 0, value) for key, value in values.items()]

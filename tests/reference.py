@@ -57,6 +57,11 @@ def by_first_meeting(samples: list[int]) -> list[int]:
     return [token for met in dict.fromkeys(samples) for token in samples if token == met]
 
 
+def entropy(p: np.ndarray) -> float:
+    positive = p[p > 0]
+    return float(-(positive * np.log(positive)).sum())
+
+
 class Past:
     """What generation m may use: models 1..m-1 as pools, the real law, all sets drawn so far."""
 
@@ -94,14 +99,15 @@ def simulate(
         past.pools[m] = by_first_meeting(samples)
         p = np.bincount(samples, minlength=source.s) / len(samples)
         first = p if m == 1 else first
-        positive = p[p > 0]
         for name, value in {
             "sigma": float((p**2).sum()),
             "p_max": float(p.max()),
             "deviation": float(np.abs(p - first).sum()),
             "deviation_p0": float(np.abs(p - p0).sum()),
-            "support": float(len(positive)),
-            "entropy": float(-(positive * np.log(positive)).sum()),
+            "support": float((p > 0).sum()),
+            "entropy": entropy(p),
+            "js_p0": entropy((p + p0) / 2) - entropy(p) / 2 - entropy(p0) / 2,
+            "tail": float(p[(p0 > 0) & (p0 * source.support < 1)].sum()),
         }.items():
             curves.setdefault(name, []).append(value)
     return curves

@@ -145,7 +145,7 @@ def test_collapse_and_absorption() -> None:
 
 
 def test_a_kept_window_never_regains_randomness() -> None:
-    state, curves = run(Schedule(name="recent", n=4, K=2, reuse=True), ZIPF, 300, 0, [100])
+    state, _ = run(Schedule(name="recent", n=4, K=2, reuse=True), ZIPF, 300, 0, [100])
     assert (state.collapsed_at > 0).sum() > 200
     assert np.array_equal(state.collapsed_at, state.absorbed_at)
 

@@ -7,7 +7,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
-    {"models.source", "models.schedules", "models.theory", "models.kernel", "models.recursion"},
+    {
+        "models.source",
+        "models.schedules",
+        "models.theory",
+        "models.ancestry",
+        "models.drift",
+        "models.kernel",
+        "models.recursion",
+    },
     {"models.streams"},
     {"models.statistical"},
     {"sweep.config"},
@@ -87,9 +95,12 @@ def test_models_know_nothing_of_the_shell() -> None:
 
 
 def test_engine_and_theory_do_not_know_each_other() -> None:
-    assert not any(o.startswith("models") for o in imports(ROOT / "models" / "theory.py"))
+    theory = ("theory", "ancestry", "drift")
+    for name in theory:
+        assert not any(o.startswith("models") for o in imports(ROOT / "models" / f"{name}.py"))
     for name in ("kernel", "statistical"):
-        assert "models.theory" not in imports(ROOT / "models" / f"{name}.py")
+        used = imports(ROOT / "models" / f"{name}.py")
+        assert not used & {f"models.{part}" for part in theory}
 
 
 def test_the_folder_mlflow_is_no_package() -> None:
