@@ -14,7 +14,7 @@ from typing import Any
 from models.schedules import LARGEST_SAMPLE, RULES
 from models.source import FAMILIES
 
-AXES = ("schedule", "n", "N", "K", "S0")
+AXES = ("n", "N", "K", "S0")
 DEFAULTS: dict[str, tuple[float, ...]] = {"n": (10,), "N": (100,), "K": (2,), "S0": (0.1,)}
 """What an axis is when nobody gives it and a schedule needs it."""
 
@@ -35,6 +35,14 @@ class Grid:
     N: tuple[int, ...] | None
     K: tuple[int, ...] | None
     S0: tuple[float, ...] | None
+    reuse: tuple[bool, ...]
+    """recent only: whether a model's samples are drawn once and kept in the window."""
+    zip: tuple[str, ...]
+    """Axes that move together, value by value, instead of forming a product."""
+    alpha: tuple[float, ...] | None
+    """Share of synthetic samples, n / (N + n), at a fixed `total`; replaces n and N."""
+    total: tuple[int, ...] | None
+    """N + n, with `alpha`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +109,7 @@ KEYS: dict[str, tuple[str, ...]] = {
         "seed", "cluster", "tracking", "dry_run", "force", "output",
     ),
     "model": ("name",),
-    "grid": AXES,
+    "grid": ("schedule", *AXES, "reuse", "zip", "alpha", "total"),
     "source": ("family", "s", "support", "seed"),
     "cluster": ("kind", "num_cpus", "cpus_per_trial", "max_failures"),
     "tracking": ("kind", "uri", "experiment"),
@@ -151,16 +159,7 @@ def parse(config: Mapping[str, Any]) -> Settings:
         name=name,
         purpose=_text(config["purpose"] or name, "purpose"),
         model=_choice(sections["model"]["name"], "model.name", ("statistical",)),
-        grid=Grid(
-            schedule=tuple(
-                _choice(v, "grid.schedule", RULES)
-                for v in _values(grid["schedule"], "grid.schedule")
-            ),
-            n=_axis(grid["n"], "grid.n"),
-            N=_axis(grid["N"], "grid.N"),
-            K=_axis(grid["K"], "grid.K"),
-            S0=_concentrations(grid["S0"]),
-        ),
+        grid=_grid(grid),
         source=SourceSettings(
             family=_choice(source["family"], "source.family", FAMILIES),
             s=_whole(source["s"], "source.s", 2, LARGEST_SAMPLE),
@@ -187,6 +186,49 @@ def parse(config: Mapping[str, Any]) -> Settings:
         force=_flag(config["force"], "force"),
         output=_text(config["output"], "output"),
     )
+
+
+def _grid(grid: Mapping[str, Any]) -> Grid:
+    zipped = () if grid["zip"] is None else tuple(_values(grid["zip"], "grid.zip"))
+    parsed = Grid(
+        schedule=tuple(
+            dict.fromkeys(
+                _choice(v, "grid.schedule", RULES)
+                for v in _values(grid["schedule"], "grid.schedule")
+            )
+        ),
+        n=_axis(grid["n"], "grid.n", repeats="n" in zipped),
+        N=_axis(grid["N"], "grid.N", repeats="N" in zipped),
+        K=_axis(grid["K"], "grid.K", repeats="K" in zipped),
+        S0=_fractions(grid["S0"], "grid.S0", "1/support up to", repeats="S0" in zipped),
+        reuse=tuple(
+            dict.fromkeys(_flag(v, "grid.reuse") for v in _values(grid["reuse"], "grid.reuse"))
+        ),
+        zip=tuple(_choice(v, "grid.zip", AXES) for v in zipped),
+        alpha=_fractions(grid["alpha"], "grid.alpha", "above 0 and up to", repeats=False),
+        total=_axis(grid["total"], "grid.total", repeats=False),
+    )
+    lengths = {axis: len(getattr(parsed, axis) or ()) for axis in parsed.zip}
+    if len(set(lengths.values())) > 1 or 0 in lengths.values():
+        shown = ", ".join(f"{axis} has {length}" for axis, length in lengths.items())
+        raise ConfigError(f"grid.zip: {shown} values; allowed: lists of one length")
+    if (parsed.alpha is None) != (parsed.total is None):
+        missing = "total" if parsed.total is None else "alpha"
+        raise ConfigError(f"grid.{missing}: is missing; grid.alpha and grid.total go together")
+    if parsed.alpha is not None and (parsed.n or parsed.N):
+        given = "n" if parsed.n else "N"
+        raise ConfigError(
+            f"grid.{given}: got {list(getattr(parsed, given))} beside grid.alpha; allowed: one "
+            f"of them, since alpha and total give n and N; write grid.{given}=null"
+        )
+    for total in parsed.total or ():
+        for alpha in parsed.alpha or ():
+            if not 1 <= round(alpha * total) < total:
+                raise ConfigError(
+                    f"grid.alpha: got {alpha:g} of a total of {total}; allowed: at least one "
+                    "synthetic and one real sample"
+                )
+    return parsed
 
 
 def _mapping(value: Any, field: str) -> Mapping[str, Any]:
@@ -248,19 +290,18 @@ def _values(value: Any, field: str) -> list[Any]:
     return values
 
 
-def _axis(value: Any, field: str) -> tuple[int, ...] | None:
+def _axis(value: Any, field: str, *, repeats: bool) -> tuple[int, ...] | None:
     if value is None:
         return None
-    return tuple(dict.fromkeys(_whole(v, field, 1, LARGEST_SAMPLE) for v in _values(value, field)))
+    values = [_whole(v, field, 1, LARGEST_SAMPLE) for v in _values(value, field)]
+    return tuple(values if repeats else dict.fromkeys(values))
 
 
-def _concentrations(value: Any) -> tuple[float, ...] | None:
+def _fractions(value: Any, field: str, low: str, *, repeats: bool) -> tuple[float, ...] | None:
     if value is None:
         return None
-    numbers = [float(_number(v, "grid.S0")) for v in _values(value, "grid.S0")]
+    numbers = [float(_number(v, field)) for v in _values(value, field)]
     for number in numbers:
         if not 0 < number < 1:
-            raise ConfigError(
-                f"grid.S0: got {number:g}; allowed: 1/support up to, not including, 1"
-            )
-    return tuple(dict.fromkeys(numbers))
+            raise ConfigError(f"{field}: got {number:g}; allowed: {low}, not including, 1")
+    return tuple(numbers if repeats else dict.fromkeys(numbers))

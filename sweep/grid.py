@@ -3,15 +3,16 @@
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from models.schedules import RULES, Schedule
+from models.schedules import LARGEST_SAMPLE, RULES, Schedule
 from models.source import Source
 from models.streams import STREAM, canonical
-from sweep.config import DEFAULTS, ConfigError, Settings
+from sweep.config import AXES, DEFAULTS, ConfigError, Settings
 
 LARGEST_CELL = 4 * 2**30
 """Most memory, in bytes, that one cell may need."""
@@ -42,6 +43,8 @@ class Cell:
         axes = [(axis, getattr(self.schedule, axis)) for axis in ("n", "N", "K")]
         axes.append(("S0", float(f"{self.source.concentration:.6g}")))
         shown = [f"{axis}={value}" for axis, value in axes if value is not None]
+        if self.schedule.reuse:
+            shown.append("kept")
         return " ".join([self.schedule.name, *shown])
 
     @property
@@ -53,6 +56,7 @@ class Cell:
             "n": self.schedule.n,
             "N": self.schedule.N,
             "K": self.schedule.K,
+            "reuse": self.schedule.reuse,
             "S0": self.source.concentration,
             "s": self.source.s,
             "support": self.source.support,
@@ -82,7 +86,13 @@ def cell_from_params(params: Mapping[str, str]) -> Cell:
     uniform = params["family"] == "uniform"
     return Cell(
         model=params["model"],
-        schedule=Schedule(name=params["schedule"], n=whole("n"), N=whole("N"), K=whole("K")),
+        schedule=Schedule(
+            name=params["schedule"],
+            n=whole("n"),
+            N=whole("N"),
+            K=whole("K"),
+            reuse=True if "reuse" in params else None,
+        ),
         source=Source(
             family=params["family"],
             s=int(params["s"]),
@@ -103,30 +113,29 @@ def expand(settings: Settings) -> tuple[list[Cell], list[str]]:
     then equal appear once. Raises ConfigError for values that do not fit
     together.
     """
-    grid = settings.grid
-    sources = _sources(settings)
     cells: dict[Cell, None] = {}
-    size = len(sources) * sum(_combinations(settings, name) for name in grid.schedule)
-    if size > LARGEST_SWEEP:
-        raise ConfigError(f"grid: got {size} cells; allowed: up to {LARGEST_SWEEP}")
-    for name in dict.fromkeys(grid.schedule):
-        rule = RULES[name]
-        values = [_axis(settings, axis) if axis in rule.axes else (None,) for axis in "nNK"]
-        for n, N, K in itertools.product(*values):
-            try:
-                schedule = Schedule(name=name, n=n, N=N, K=K)
-            except ValueError as error:
-                raise ConfigError(f"grid.{error}") from None
-            for source in sources:
+    for name in settings.grid.schedule:
+        points = _points(settings, name)
+        reuses = settings.grid.reuse if name == "recent" else (False,)
+        if len(cells) + len(points) * len(reuses) > LARGEST_SWEEP:
+            raise ConfigError(f"grid: got over {LARGEST_SWEEP} cells; allowed: up to that many")
+        for reuse in reuses:
+            for point in points:
+                S0 = point.pop("S0", None)
+                try:
+                    schedule = Schedule(name=name, reuse=reuse or None, **point)
+                except ValueError as error:
+                    raise ConfigError(f"grid.{error}") from None
                 cell = Cell(
                     model=settings.model,
                     schedule=schedule,
-                    source=source,
+                    source=_source(settings, S0),
                     generations=settings.generations,
                     replicates=settings.replicates,
                     seed=settings.seed,
                 )
-                _check_memory(cell)
+                point["S0"] = S0
+                _check_size(cell)
                 cells[cell] = None
     return list(cells), _notices(settings)
 
@@ -149,43 +158,68 @@ def memory(cell: Cell) -> int:
     return 2 * 8 * 8 * cell.replicates * cell.generations + 2 * state + pools
 
 
-def _combinations(settings: Settings, name: str) -> int:
-    size = 1
-    for axis in RULES[name].axes:
-        size *= len(_axis(settings, axis))
-    return size
+def _points(settings: Settings, name: str) -> list[dict[str, Any]]:
+    """Values of the axes that the schedule uses, one dict a cell, in order."""
+    grid = settings.grid
+    axes = [axis for axis in AXES if axis in RULES[name].axes]
+    if settings.source.family != "uniform" or grid.S0 is not None:
+        axes.append("S0")
+    moved = [axis for axis in grid.zip if axis in axes]
+    groups: list[list[dict[str, Any]]] = []
+    if grid.alpha is not None:
+        groups.append(_shares(settings, name))
+        axes = [axis for axis in axes if axis not in ("n", "N")]
+    for axis in axes:
+        if axis in moved[1:]:
+            continue
+        together = moved if axis in moved else [axis]
+        columns = [getattr(grid, a) or DEFAULTS[a] for a in together]
+        groups.append([dict(zip(together, row, strict=True)) for row in zip(*columns, strict=True)])
+    size = math.prod(len(group) for group in groups)
+    if size > LARGEST_SWEEP:
+        raise ConfigError(f"grid: got {size} cells; allowed: up to {LARGEST_SWEEP}")
+    return [
+        {axis: value for part in parts for axis, value in part.items()}
+        for parts in itertools.product(*groups)
+    ]
 
 
-def _axis(settings: Settings, axis: str) -> tuple[Any, ...]:
-    given = getattr(settings.grid, axis)
-    return DEFAULTS[axis] if given is None else given
+def _shares(settings: Settings, name: str) -> list[dict[str, Any]]:
+    """n and N at each share and total; a schedule without one of them takes the whole total."""
+    found: list[dict[str, Any]] = []
+    for total, alpha in itertools.product(settings.grid.total or (), settings.grid.alpha or ()):
+        n = round(alpha * total)
+        both = {"n": total if name == "matched" else n, "N": total - n}
+        used = [axis for axis in ("n", "N") if axis in RULES[name].axes]
+        found.append(both if len(used) == 2 else {used[0]: total})
+    return found
 
 
-def _sources(settings: Settings) -> list[Source]:
+def _source(settings: Settings, S0: float | None) -> Source:
+    """The checked initial law."""
     fields = settings.source
-    parameterless = fields.family == "uniform"
-    values = settings.grid.S0 if parameterless else _axis(settings, "S0")
-    sources: dict[Source, None] = {}
-    for S0 in values or (None,):
-        try:
-            source = Source(
-                family=fields.family,
-                s=fields.s,
-                support=fields.support,
-                S0=S0,
-                seed=fields.seed if fields.family == "dirichlet" else None,
-            )
-            source.probabilities()
-        except (ValueError, ArithmeticError) as error:
-            section = "grid" if str(error).startswith("S0") else "source"
-            raise ConfigError(f"{section}.{error}") from None
-        if parameterless:
-            source = Source(family=fields.family, s=fields.s, support=fields.support)
-        sources[source] = None
-    return list(sources)
+    try:
+        source = Source(
+            family=fields.family,
+            s=fields.s,
+            support=fields.support,
+            S0=S0,
+            seed=fields.seed if fields.family == "dirichlet" else None,
+        )
+        source.probabilities()
+    except (ValueError, ArithmeticError) as error:
+        section = "grid" if str(error).startswith("S0") else "source"
+        raise ConfigError(f"{section}.{error}") from None
+    return replace(source, S0=None) if fields.family == "uniform" else source
 
 
-def _check_memory(cell: Cell) -> None:
+def _check_size(cell: Cell) -> None:
+    largest = cell.schedule.largest_pool(cell.generations)
+    if largest > LARGEST_SAMPLE:
+        raise ConfigError(
+            f"generations: got {cell.generations}: the cell `{cell.name}` gathers {largest:.3g} "
+            f"samples; allowed: up to {LARGEST_SAMPLE}; use fewer generations or samples"
+        )
     if memory(cell) > LARGEST_CELL:
         raise ConfigError(
             f"replicates: got {cell.replicates} with generations={cell.generations}: "
@@ -196,11 +230,14 @@ def _check_memory(cell: Cell) -> None:
 
 def _notices(settings: Settings) -> list[str]:
     """One line for each axis that was given and that some schedule does not use."""
-    notices = []
-    for axis in "nNK":
-        without = [s for s in dict.fromkeys(settings.grid.schedule) if axis not in RULES[s].axes]
-        if getattr(settings.grid, axis) is not None and without:
+    grid, notices = settings.grid, []
+    for axis in ("n", "N", "K"):
+        without = [s for s in grid.schedule if axis not in RULES[s].axes]
+        if getattr(grid, axis) is not None and without:
             notices.append(f"grid.{axis} is not used by {', '.join(without)}: dropped there")
+    without = [s for s in grid.schedule if s != "recent"]
+    if any(grid.reuse) and without:
+        notices.append(f"grid.reuse is not used by {', '.join(without)}: dropped there")
     if settings.source.seed != 0 and settings.source.family != "dirichlet":
         notices.append(f"source.seed is not used by family {settings.source.family}: dropped")
     return notices

@@ -94,12 +94,12 @@ def _partial(cell: Cell, found: Laws) -> None:
 
 def _real(cell: Cell, found: Laws) -> None:
     N, M, p = cell.schedule.N or 0, cell.generations, cell.source.probabilities()
-    m = np.arange(1, M + 1)
+    m = np.arange(1, M + 1, dtype=np.float64)
     S0 = cell.source.concentration
     found.curves["sigma/exact"] = np.full(M, 1 / N + (1 - 1 / N) * S0)
     once = theory.collapse_probability_kept(p, N=N)
     found.curves["collapsed/exact"] = 1 - (1 - once) ** m
-    found.curves["deviation/exact"] = (m > 1) * drift.deviation_real(N=N, p=p)
+    found.curves["deviation/exact"] = np.where(m > 1, drift.deviation_real(N=N, p=p), 0.0)
 
 
 def _moments(cell: Cell, found: Laws) -> None:

@@ -44,6 +44,7 @@ def entries_of(rows: Sequence[Row]) -> list[Entry]:
             e.cell.schedule.N or 0,
             e.cell.schedule.K or 0,
             e.cell.schedule.n or 0,
+            bool(e.cell.schedule.reuse),
             e.cell.id,
         ),
     )

@@ -215,6 +215,7 @@ def _identity(settings: Settings, identifier: str, cells: Sequence[Cell], comman
     grid = settings.grid
     axes = {
         "schedule": grid.schedule, "n": grid.n, "N": grid.N, "K": grid.K, "S0": grid.S0,
+        "zip": grid.zip, "alpha": grid.alpha, "total": grid.total,
     }  # fmt: skip
     return Identity(
         key=identifier,

@@ -40,6 +40,10 @@ PARTIAL = "+experiment=partial"
         ("generations=1e7", "allowed: up to 4 GiB; use fewer replicates or generations"),
         ("dry_run=1", "dry_run: got 1; allowed: true or false"),
         ("tracking=server", "tracking.uri: has to be given, as tracking.uri=VALUE"),
+        ("grid.zip=[n,N]", "grid.zip: n has 4, N has 1 values; allowed: lists of one length"),
+        ("grid.zip=[n,m]", "grid.zip: got 'm'; allowed: n, N, K, S0"),
+        ("grid.alpha=0.5", "grid.total: is missing; grid.alpha and grid.total go together"),
+        ("grid.reuse=yes", "grid.reuse: got 'yes'; allowed: true or false"),
         ("source=3", "source: got 3; it is a group of keys: source.family"),
     ],
 )
@@ -55,6 +59,18 @@ def test_refused_for_two_axes_together() -> None:
         expand(settings("+experiment=smoke", "grid.n=[30,10]", "grid.K=20"))
     with pytest.raises(ConfigError, match=r"grid.S0: got 0.1; a uniform law has S0 = 1/support"):
         expand(settings(PARTIAL, "source.family=uniform", "grid.S0=0.1"))
+
+
+def test_shares_refuse_what_they_replace() -> None:
+    shares = (PARTIAL, "grid.alpha=[0.5]", "grid.total=10")
+    with pytest.raises(ConfigError, match=r"grid.n: got \[10, 50, 100, 200\] beside grid.alpha"):
+        settings(*shares)
+    with pytest.raises(ConfigError, match=r"grid.alpha: got 0.001 of a total of 10; allowed"):
+        settings(*shares, "grid.n=null", "grid.N=null", "grid.alpha=[0.001]")
+    with pytest.raises(ConfigError, match=r"grid.N: got 10 with n=10; allowed for matched"):
+        expand(settings(PARTIAL, "grid.schedule=matched", "grid.n=10", "grid.N=10"))
+    with pytest.raises(ConfigError, match=r"gathers 9.8e\+07 samples; allowed: up to 10000000"):
+        expand(settings(PARTIAL, "grid.schedule=accumulate", "grid.n=2e6", "replicates=1"))
 
 
 def test_a_missing_key_is_named() -> None:

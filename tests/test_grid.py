@@ -90,3 +90,38 @@ def test_packs_share_the_cost_of_a_trial_and_the_work() -> None:
     loads = [len(pack) for pack in packs]
     assert max(loads) - min(loads) <= 1
     assert len(packing.pack([60.0] * 6, 2)) == 6  # long cells go alone
+
+
+def test_axes_that_move_together() -> None:
+    def names(*overrides: str) -> list[str]:
+        return [cell.name for cell in expand(settings("+experiment=partial", *overrides))[0]]
+
+    assert names("grid.n=[1,2,2]", "grid.N=[9,8,7]", "grid.zip=[n,N]", "grid.S0=[0.1,0.2]") == [
+        "partial n=1 N=9 S0=0.1",
+        "partial n=1 N=9 S0=0.2",
+        "partial n=2 N=8 S0=0.1",
+        "partial n=2 N=8 S0=0.2",
+        "partial n=2 N=7 S0=0.1",
+        "partial n=2 N=7 S0=0.2",
+    ]
+    shares = ("grid.n=null", "grid.N=null", "grid.alpha=[0.1,0.75]", "grid.total=40")
+    assert names(*shares) == ["partial n=4 N=36 S0=0.1", "partial n=30 N=10 S0=0.1"]
+    assert names(*shares, "grid.schedule=[full,real,matched]") == [
+        "full n=40 S0=0.1",
+        "real N=40 S0=0.1",
+        "matched n=40 N=36 S0=0.1",
+        "matched n=40 N=10 S0=0.1",
+    ]
+
+
+def test_a_kept_window_is_another_cell() -> None:
+    cells, notices = expand(
+        settings("+experiment=smoke", "grid.schedule=[recent,full]", "grid.reuse=[false,true]")
+    )
+    assert [cell.name for cell in cells] == [
+        "recent n=10 K=2 S0=0.1",
+        "recent n=10 K=2 S0=0.1 kept",
+        "full n=10 S0=0.1",
+    ]
+    assert notices == ["grid.reuse is not used by full: dropped there"]
+    assert cell_from_params(cells[1].params) == cells[1]
