@@ -37,16 +37,19 @@ LARGEST_WORK = 2 * 10**10
 """Most multiplications, counted before they are made: some ten seconds."""
 
 
-def deviation_partial(generations: int, *, n: int, N: int, p: Floats) -> Floats:
+def deviation_partial(
+    generations: int, *, n: int, N: int, p: Floats, most_work: int = LARGEST_WORK
+) -> Floats:
     """E||p(m) - p(1)||_1, m = 1..generations, with N kept real samples; 0 at m = 1.
 
-    Raises ValueError if it would take too much memory or time.
+    Raises ValueError if it would take more memory than `LARGEST_TABLE` or more
+    multiplications than `most_work`.
     """
-    rows = _binomial_laws(n, N + n)
     weight, cut = _weights(N, p), _cut(generations, p)
     starts = _starts(weight)
     spread = min(n + 1, int(40 * np.sqrt(n / 4 + 1)))
-    _refuse(generations * len(starts) * (spread**2 // 8 + 10**5), n=n, N=N)
+    _refuse(generations * len(starts) * (spread**2 // 8 + 10**5), most_work, n, N)
+    rows = _binomial_laws(n, N + n)
     total = np.zeros(generations)
     counts = np.arange(n + 1)
     for r in starts:
@@ -65,14 +68,15 @@ def deviation_partial(generations: int, *, n: int, N: int, p: Floats) -> Floats:
     return total
 
 
-def deviation_full(generations: int, *, n: int, p: Floats) -> Floats:
+def deviation_full(generations: int, *, n: int, p: Floats, most_work: int = LARGEST_WORK) -> Floats:
     """E||p(m) - p(1)||_1, m = 1..generations, fully synthetic; 0 at m = 1.
 
-    Raises ValueError if it would take too much memory or time.
+    Raises ValueError if it would take more memory than `LARGEST_TABLE` or more
+    multiplications than `most_work`.
     """
     weight = _weights(n, p)
     starts = _starts(weight)
-    _refuse(generations * len(starts) * (n + 1) ** 2 // 8, n=n, N=None)
+    _refuse(generations * len(starts) * (n + 1) ** 2 // 8, most_work, n, None)
     rows = _binomial_laws(n, n)
     laws = np.zeros((len(starts), n + 1))
     laws[np.arange(len(starts)), starts] = 1.0
@@ -81,6 +85,9 @@ def deviation_full(generations: int, *, n: int, p: Floats) -> Floats:
     for m in range(1, generations):
         laws = laws @ rows
         total[m] = weight[starts] @ (laws * gap).sum(axis=1)
+        if weight[starts] @ laws[:, 1:-1].sum(axis=1) < ERROR / 4:
+            total[m + 1 :] = total[m]  # all has come to rest at 0 or n copies
+            break
     return total
 
 
@@ -153,10 +160,10 @@ def _reach(rows: Floats, lowest: int, highest: int, cut: float) -> tuple[int, in
     return _window(rows[lowest], cut)[0], _window(rows[highest], cut)[1]
 
 
-def _refuse(work: int, *, n: int, N: int | None) -> None:
-    if work > LARGEST_WORK:
+def _refuse(work: int, most_work: int, n: int, N: int | None) -> None:
+    if work > most_work:
         real = "" if N is None else f" with N={N}"
         raise ValueError(
             f"n: got {n}{real}; the exact deviation would take {work:.0e} steps; allowed: "
-            f"{LARGEST_WORK:.0e}; use fewer generations, or simulate"
+            f"{most_work:.0e}; use fewer generations, or simulate"
         )

@@ -18,6 +18,11 @@ AXES = ("n", "N", "K", "S0")
 DEFAULTS: dict[str, tuple[float, ...]] = {"n": (10,), "N": (100,), "K": (2,), "S0": (0.1,)}
 """What an axis is when nobody gives it and a schedule needs it."""
 
+FIGURES = ("curves", "initial", "windows", "collapse_time", "schedules")
+"""curves: sigma over deviation, a column a cell. initial: with p(0) above them.
+windows: with the law of T below them. collapse_time: mean T against n, a column an
+initial law. schedules: all cells on the same axes."""
+
 
 class ConfigError(ValueError):
     """The config is refused; the message is one line for the user."""
@@ -101,11 +106,13 @@ class Settings:
     force: bool
     output: str
     """Folder for figures, tables and reports."""
+    figure: str
+    """How the sweep is drawn; one of `FIGURES`."""
 
 
 KEYS: dict[str, tuple[str, ...]] = {
     "": (
-        "name", "purpose", "cost", "model", "grid", "source", "generations", "replicates",
+        "name", "purpose", "cost", "figure", "model", "grid", "source", "generations", "replicates",
         "seed", "cluster", "tracking", "dry_run", "force", "output",
     ),
     "model": ("name",),
@@ -185,6 +192,7 @@ def parse(config: Mapping[str, Any]) -> Settings:
         dry_run=_flag(config["dry_run"], "dry_run"),
         force=_flag(config["force"], "force"),
         output=_text(config["output"], "output"),
+        figure=_choice(config["figure"], "figure", FIGURES),
     )
 
 

@@ -47,45 +47,70 @@ def chosen(count: int, most: int = MOST_PANELS) -> list[int]:
     return sorted({round(i * (count - 1) / (most - 1)) for i in range(most)})
 
 
-def curves_figure(panels: Sequence[Panel], title: str) -> "Figure":
-    """For each cell sigma over deviation, against the generation.
+ROWS = {
+    "curves": ("sigma", "deviation"),
+    "initial": ("p0", "sigma", "deviation"),
+    "windows": ("sigma", "deviation", "T"),
+}
+"""Kind of figure -> what is drawn of each cell, from top to bottom."""
+LABELS = {
+    "p0": r"$p^{(0)}$",
+    "sigma": r"$\sigma_m$",
+    "deviation": r"$\|p^{(m)} - p^{(1)}\|_1$",
+    "T": "share of runs",
+}
+
+
+def curves_figure(panels: Sequence[Panel], title: str, rows: Sequence[str]) -> "Figure":
+    """A column for each cell, a row for each of `rows`.
 
     Each run faint, their mean, the band between their 5% and 95% quantiles,
     and what theory says.
     """
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
 
     columns = min(COLUMNS, len(panels))
     blocks = math.ceil(len(panels) / columns)
+    height = len(rows)
     width = max(5.0, 2.9 * columns + 0.7)
-    figure = Figure(figsize=(width, 4.3 * blocks + 1.0), layout="constrained")
-    grid = figure.subplots(2 * blocks, columns, sharex="col", sharey="row", squeeze=False)
+    figure = Figure(figsize=(width, 2.15 * height * blocks + 1.0), layout="constrained")
+    grid = figure.subplots(height * blocks, columns, sharey="row", squeeze=False)
     for axes in grid.flat[:]:
         axes.set_visible(False)
     kinds: dict[str, None] = {}
     for index, panel in enumerate(panels):
         block, column = divmod(index, columns)
-        for row, name in enumerate(("sigma", "deviation")):
-            axes = grid[2 * block + row, column]
+        for row, name in enumerate(rows):
+            axes = grid[height * block + row, column]
             axes.set_visible(True)
-            kinds |= dict.fromkeys(_draw(axes, panel, name))
-            axes.tick_params(labelleft=column == 0, labelbottom=row == 1)
-            if column == 0:
-                axes.set_ylabel(
-                    r"$\sigma_m$" if row == 0 else r"$\|p^{(m)} - p^{(1)}\|_1$", fontsize=11
-                )
-            if row == 0:
-                axes.set_title(panel.title, fontsize=10)
+            if name == "p0":
+                _draw_initial(axes, panel)
+            elif name == "T":
+                kinds |= dict.fromkeys(_draw_times(axes, panel))
             else:
-                axes.set_xlabel("generation $m$")
-    for axes in grid[:, 0]:  # once all panels of the row are drawn, as they share it
-        axes.set_ylim(0, max(axes.get_ylim()[1], 1e-3))
+                kinds |= dict.fromkeys(_draw(axes, panel, name))
+                own_axis = row + 1 == height or rows[row + 1] == "T"
+                axes.set_xlabel("generation $m$" if own_axis else "")
+                axes.tick_params(labelbottom=own_axis)
+            axes.tick_params(labelleft=column == 0)
+            axes.set_ylabel(LABELS[name] if column == 0 else "", fontsize=11)
+            axes.set_title(panel.title if row == 0 else "", fontsize=10)
+    for at, axes in enumerate(grid[:, 0]):  # once the row is drawn, as its panels share it
+        if rows[at % height] != "p0":
+            axes.set_ylim(0, max(axes.get_ylim()[1], 1e-3))
+    _legend(figure, kinds, title, 2 if columns == 1 else 6)
+    return figure
+
+
+def _legend(figure: "Figure", kinds: Mapping[str, None], title: str, ncols: int) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
     handles = {
         "run": Line2D([], [], color=RUN, lw=0.8, alpha=0.7, label="each run"),
         "band": Patch(facecolor=BAND, alpha=0.28, label="5% to 95% of runs"),
         "mean": Line2D([], [], color=MEAN, lw=2.2, label="mean of runs"),
+        "cross": Line2D([], [], color=MEAN, ls="", marker="x", label="mean of runs (2 s.e.)"),
         "exact": Line2D([], [], color=EXACT, lw=1.8, ls=(0, (4, 2)), label="exact"),
         "bound": Line2D([], [], color=BOUND, lw=1.6, ls=":", label="bound"),
     }
@@ -93,14 +118,57 @@ def curves_figure(panels: Sequence[Panel], title: str) -> "Figure":
     figure.legend(
         handles=[handles[k] for k in handles if k in kinds],
         loc="outside lower center",
-        ncols=len(kinds) if columns > 1 else 2,
+        ncols=ncols,
         frameon=False,
     )
-    return figure
+
+
+def style(axes: "Axes") -> None:
+    """A light grid and no box."""
+    axes.grid(color="0.9", lw=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_initial(axes: "Axes", panel: Panel) -> None:
+    """p(0) over all tokens, probabilities in log scale."""
+    p = panel.cell.source.probabilities()
+    axes.bar(np.arange(1, len(p) + 1), p, width=1.0, color=EXACT, log=True)
+    axes.set_xlim(0, panel.cell.source.s)
+    axes.set_xlabel("token")
+    style(axes)
+
+
+def _draw_times(axes: "Axes", panel: Panel) -> list[str]:
+    """The histogram of T, its mean, and its exact law; runs that outlast M are named."""
+    T = panel.curves["collapse_time"]
+    M = panel.cell.generations
+    reached = T[T > 0]
+    kinds = []
+    axes.set_xlabel("collapse time $T$")
+    axes.set_xlim(0, M)
+    edges = np.unique(np.linspace(0.5, M + 0.5, 26).round() + 0.5) - 0.5
+    if len(reached):
+        axes.hist(reached, bins=list(edges), weights=np.full(len(reached), 1 / len(T)), color=RUN)
+        if len(reached) == len(T):
+            axes.axvline(float(reached.mean()), color=MEAN, lw=2.2)
+            kinds.append("mean")
+    if "collapsed/exact" in panel.laws.curves:
+        rho = np.concatenate([[0.0], panel.laws.curves["collapsed/exact"]])
+        mass = np.diff(rho[np.minimum(edges.astype(int), M)])
+        axes.step(
+            edges, np.append(mass, mass[-1]), where="post", color=EXACT, lw=1.6, ls=(0, (4, 2))
+        )
+        kinds.append("exact")
+    if len(reached) < len(T):
+        left = f"{len(T) - len(reached)} of {len(T)} runs\nnot collapsed by {M}"
+        axes.text(0.97, 0.93, left, transform=axes.transAxes, ha="right", va="top", fontsize=9)
+    style(axes)
+    return kinds
 
 
 def _draw(axes: "Axes", panel: Panel, name: str) -> list[str]:
-    """One panel; returns which kinds of line it holds."""
+    """One panel of curves; returns which kinds of line it holds."""
     values = panel.curves[name].astype(np.float64)
     m = np.arange(1, values.shape[1] + 1)
     kinds = ["mean"]
@@ -111,18 +179,86 @@ def _draw(axes: "Axes", panel: Panel, name: str) -> list[str]:
         low, high = np.quantile(values, (0.05, 0.95), axis=0)
         axes.fill_between(m, low, high, color=BAND, alpha=0.28, lw=0, zorder=1)
     axes.plot(m, values.mean(0), color=MEAN, lw=2.2, zorder=3)
-    for key, colour, style, kind in (
+    for key, colour, dash, kind in (
         (f"{name}/exact", EXACT, (0, (4, 2)), "exact"),
         (f"{name}/bound", BOUND, ":", "bound"),
     ):
         if key in panel.laws.curves:
-            axes.plot(m, panel.laws.curves[key], color=colour, lw=1.8, ls=style, zorder=4)
+            axes.plot(m, panel.laws.curves[key], color=colour, lw=1.8, ls=dash, zorder=4)
             kinds.append(kind)
     axes.set_xlim(1, max(2, len(m)))
-    axes.grid(color="0.9", lw=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    style(axes)
     return kinds
+
+
+def collapse_time_figure(panels: Sequence[Panel], title: str) -> "Figure":
+    """p(0) over the mean of T against n, a column for each initial law (figure 2)."""
+    from matplotlib.figure import Figure
+
+    laws = list(dict.fromkeys(panel.cell.source for panel in panels))
+    figure = Figure(figsize=(3.3 * len(laws) + 0.7, 5.6), layout="constrained")
+    grid = figure.subplots(2, len(laws), sharey="row", squeeze=False)
+    for column, source in enumerate(laws):
+        own = sorted(
+            (panel for panel in panels if panel.cell.source == source),
+            key=lambda panel: panel.cell.schedule.n or 0,
+        )
+        top, axes = grid[:, column]
+        _draw_initial(top, own[0])
+        top.set_title(
+            rf"$S_0={source.concentration:.4g}$, $\tilde s={source.support}$", fontsize=10
+        )
+        done = [panel for panel in own if (panel.curves["collapse_time"] > 0).all()]
+        n = [panel.cell.schedule.n for panel in done]
+        T = [panel.curves["collapse_time"] for panel in done]
+        axes.errorbar(
+            n, [t.mean() for t in T], yerr=[2 * t.std(ddof=1) / np.sqrt(len(t)) for t in T],
+            fmt="x", color=MEAN, capsize=2, lw=1, zorder=3,
+        )  # fmt: skip
+        for key, colour, dash in (
+            ("collapse_time/exact", EXACT, (0, (4, 2))),
+            ("collapse_time/lower", BOUND, ":"),
+        ):
+            line = [(p.cell.schedule.n, p.laws.values[key]) for p in own if key in p.laws.values]
+            axes.plot(*zip(*line, strict=True), color=colour, lw=1.8, ls=dash)
+        axes.set_xlabel("samples per generation $n$")
+        style(axes)
+        for ax, name in ((top, LABELS["p0"]), (axes, "mean collapse time")):
+            ax.tick_params(labelleft=column == 0)
+            ax.set_ylabel(name if column == 0 else "", fontsize=11)
+    grid[1, 0].set_ylim(0, None)
+    _legend(figure, dict.fromkeys(("cross", "exact", "bound")), title, 3)
+    return figure
+
+
+def schedules_figure(panels: Sequence[Panel], title: str) -> "Figure":
+    """The means of all cells on the same axes, sigma and deviation; exact dashed."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 5.2), layout="constrained")
+    both = figure.subplots(1, 2)
+    for k, panel in enumerate(panels):
+        for axes, name in zip(both, ("sigma", "deviation"), strict=True):
+            mean = panel.curves[name].mean(0)
+            m = np.arange(1, len(mean) + 1)
+            every = max(1, len(m) // 12)
+            axes.plot(
+                m, mean, color=COLOURS[k % len(COLOURS)], lw=1.6, label=panel.title,
+                marker=MARKERS[k % len(MARKERS)], markevery=(k % every, every), ms=5,
+            )  # fmt: skip
+            if f"{name}/exact" in panel.laws.curves:
+                exact = panel.laws.curves[f"{name}/exact"]
+                axes.plot(m, exact, color="black", lw=1.0, ls=(0, (4, 2)), zorder=5)
+    for axes, name in zip(both, ("sigma", "deviation"), strict=True):
+        axes.set_xlim(1, None)
+        axes.set_ylim(0, None)
+        axes.set_xlabel("generation $m$")
+        axes.set_ylabel(f"mean {LABELS[name]}", fontsize=11)
+        style(axes)
+    handles, names = both[0].get_legend_handles_labels()
+    figure.suptitle(f"{title}; exact dashed in black", fontsize=12)
+    figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return figure
 
 
 def overview_figure(
@@ -170,9 +306,7 @@ def overview_figure(
         axes.set_ylabel(label)
         axes.margins(0.08, 0.1)
         axes.set_ylim(0, max(axes.get_ylim()[1], 1e-3))
-        axes.grid(color="0.9", lw=0.6)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+        style(axes)
     figure.suptitle(title, fontsize=12)
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False, fontsize=9)

@@ -16,6 +16,8 @@ from sweep.config import AXES, DEFAULTS, ConfigError, Settings
 
 LARGEST_CELL = 4 * 2**30
 """Most memory, in bytes, that one cell may need."""
+TRAINS_ON_N = ("matched", "accumulate_subsample")
+"""Schedules with real samples whose n is the size of the whole training set."""
 LARGEST_SWEEP = 200_000
 """Most cells of one sweep."""
 
@@ -189,7 +191,7 @@ def _shares(settings: Settings, name: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for total, alpha in itertools.product(settings.grid.total or (), settings.grid.alpha or ()):
         n = round(alpha * total)
-        both = {"n": total if name == "matched" else n, "N": total - n}
+        both = {"n": total if name in TRAINS_ON_N else n, "N": total - n}
         used = [axis for axis in ("n", "N") if axis in RULES[name].axes]
         found.append(both if len(used) == 2 else {used[0]: total})
     return found

@@ -16,6 +16,9 @@ from sweep.grid import Cell
 LARGEST_RECURSION = 2 * 10**8
 """Most steps, generations x window^2, that the second-moment recursion may take."""
 
+DRIFT_WORK = 4 * 10**9
+"""Most multiplications for a cell's exact deviation: about two seconds."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Laws:
@@ -29,14 +32,17 @@ class Laws:
     """What a reader should know, such as that a bound is vacuous."""
 
 
-def laws(cell: Cell) -> Laws:
-    """Everything `models.theory`, `models.ancestry` and `models.drift` know about a cell."""
+def laws(cell: Cell, *, deviation: bool = True) -> Laws:
+    """Everything `models.theory`, `models.ancestry` and `models.drift` know about a cell.
+
+    deviation: whether to compute its exact law, which is the dear one.
+    """
     found = Laws()
     name = cell.schedule.name
     if name == "full" or (name == "recent" and cell.schedule.K == 1):
-        _full(cell, found)
+        _full(cell, found, deviation)
     elif name in ("partial", "matched"):
-        _partial(cell, found)
+        _partial(cell, found, deviation)
     elif name == "real":
         _real(cell, found)
     else:
@@ -44,7 +50,7 @@ def laws(cell: Cell) -> Laws:
     return found
 
 
-def _full(cell: Cell, found: Laws) -> None:
+def _full(cell: Cell, found: Laws, deviation: bool) -> None:
     n, source, M = cell.schedule.n or 0, cell.source, cell.generations
     S0, p = source.concentration, source.probabilities()
     m = np.arange(1, M + 1)
@@ -63,11 +69,13 @@ def _full(cell: Cell, found: Laws) -> None:
             f"The exact law of T is computed up to n = {ancestry.LARGEST_N}; for large n "
             f"E[T] is about {ancestry.collapse_time_large_n(n=n, p=p):.4g}."
         )
-    with contextlib.suppress(ValueError):  # too large: absent
-        found.curves["deviation/exact"] = drift.deviation_full(M, n=n, p=p)
+    if deviation:
+        with contextlib.suppress(ValueError):  # too large: absent
+            law = drift.deviation_full(M, n=n, p=p, most_work=DRIFT_WORK)
+            found.curves["deviation/exact"] = law
 
 
-def _partial(cell: Cell, found: Laws) -> None:
+def _partial(cell: Cell, found: Laws, deviation: bool) -> None:
     schedule, source, M = cell.schedule, cell.source, cell.generations
     N = schedule.N or 0
     n = schedule.draws(2)[1]
@@ -75,8 +83,10 @@ def _partial(cell: Cell, found: Laws) -> None:
     m = np.arange(1, M + 1)
     found.curves["sigma/exact"] = theory.sigma_partial(m, n=n, N=N, S0=S0)
     found.curves["collapsed/exact"] = np.full(M, theory.collapse_probability_kept(p, N=N))
-    with contextlib.suppress(ValueError):  # too large: absent
-        found.curves["deviation/exact"] = drift.deviation_partial(M, n=n, N=N, p=p)
+    if deviation:
+        with contextlib.suppress(ValueError):  # too large: absent
+            law = drift.deviation_partial(M, n=n, N=N, p=p, most_work=DRIFT_WORK)
+            found.curves["deviation/exact"] = law
     bound = theory.deviation_bound(n=n, N=N, s=source.s)
     if bound < 2:
         found.curves["deviation/bound"] = np.where(m >= 2, bound, np.nan)

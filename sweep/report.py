@@ -60,36 +60,7 @@ def build(tracker: Tracker, parent: Row, rows: Sequence[Row], output: Path) -> R
     files: list[Path] = []
     images: list[tuple[Path, str]] = []
     if done:
-        names, shared = tables.labels([e.cell for e in done])
-        panels = []
-        with tempfile.TemporaryDirectory() as scratch:
-            picked = figures.chosen(len(done))
-            for i in picked:
-                target = Path(scratch) / done[i].cell.id
-                target.mkdir()
-                panels.append(
-                    figures.Panel(
-                        title=names[i],
-                        cell=done[i].cell,
-                        curves=spool.load(tracker.fetch(done[i].row.run, "curves.npz", target)),
-                        laws=laws(done[i].cell),
-                    )
-                )
-        title = f"{name} ({shared})" if shared else name
-        if len(picked) < len(done):
-            title += f"  ({len(picked)} of {len(done)} cells)"
-        files += figures.save(figures.curves_figure(panels, title), folder, name)
-        words = ", ".join(names[i] for i in picked)
-        images.append(
-            (files[0], f"sigma and deviation against the generation, with theory, for {words}")
-        )
-        if len(done) > 1:
-            title = f"{name}: generation {done[0].cell.generations}, all cells"
-            overview = figures.overview_figure(
-                [e.cell for e in done], [e.row.metrics for e in done], title
-            )
-            files += figures.save(overview, folder, f"{name}-overview")
-            images.append((files[2], "sigma and deviation of the last generation against n"))
+        files, images = _draw(tracker, name, parent.tags.get("figure", "curves"), done, folder)
     table = folder / "summary.csv"
     table.write_text(tables.csv_text(entries))
     html = folder / "report.html"
@@ -111,6 +82,51 @@ def build(tracker: Tracker, parent: Row, rows: Sequence[Row], output: Path) -> R
     return Report(entries=entries, files=files, folder=folder)
 
 
+def _draw(
+    tracker: Tracker, name: str, kind: str, done: Sequence[Entry], folder: Path
+) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """The figures of a sweep: their files, and each PNG with what it shows in words."""
+    names, shared = tables.labels([e.cell for e in done])
+    most = figures.MOST_PANELS if kind in figures.ROWS else len(done)
+    picked = figures.chosen(len(done), most)
+    panels = []
+    for i in picked:
+        with tempfile.TemporaryDirectory() as scratch:
+            curves = spool.load(tracker.fetch(done[i].row.run, "curves.npz", Path(scratch)))
+        cell = done[i].cell
+        panels.append(
+            figures.Panel(
+                title=names[i],
+                cell=cell,
+                curves=curves,
+                laws=laws(cell, deviation=kind != "collapse_time"),
+            )
+        )
+    title = f"{name} ({shared})" if shared else name
+    if len(picked) < len(done):
+        title += f": {len(picked)} of {len(done)} cells"
+    if kind == "collapse_time":
+        figure = figures.collapse_time_figure(panels, title)
+        words = "mean collapse time against n, with its exact value and lower bound"
+    elif kind == "schedules":
+        figure = figures.schedules_figure(panels, title)
+        words = f"mean sigma and deviation against the generation for {', '.join(names)}"
+    else:
+        figure = figures.curves_figure(panels, title, figures.ROWS[kind])
+        shown = ", ".join(names[i] for i in picked)
+        words = f"sigma and deviation against the generation, with theory, for {shown}"
+    files = figures.save(figure, folder, name)
+    images = [(files[0], words)]
+    if len(done) > 1 and kind == "curves":
+        title = f"{name}: generation {done[0].cell.generations}, all cells"
+        overview = figures.overview_figure(
+            [e.cell for e in done], [e.row.metrics for e in done], title
+        )
+        files += figures.save(overview, folder, f"{name}-overview")
+        images.append((files[2], "sigma and deviation of the last generation against n"))
+    return files, images
+
+
 def close(tracker: Tracker, parent: Row, rows: Sequence[Row], cells: int) -> Status:
     """End the run of a sweep: FINISHED if all its cells are, else FAILED."""
     finished = sum(row.status == "FINISHED" for row in rows)
@@ -124,7 +140,7 @@ def _notes(entries: Sequence[Entry]) -> list[str]:
     """The remarks of theory on the cells, each once, with the first cells it holds for."""
     found: dict[str, list[str]] = {}
     for entry in entries[: tables.MOST_ROWS]:
-        for note in laws(entry.cell).notes:
+        for note in laws(entry.cell, deviation=False).notes:
             found.setdefault(note, []).append(entry.cell.name)
     return [
         f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}: {note}"

@@ -230,6 +230,7 @@ def _identity(settings: Settings, identifier: str, cells: Sequence[Cell], comman
         tags={
             "mlflow.note.content": settings.purpose,
             "experiment": settings.name,
+            "figure": settings.figure,
             "command": command,
         },
     )
