@@ -155,7 +155,8 @@ def _without_replacement(tally, pool, size, chosen, words, spare, m, r, k0, k1):
 
 @njit(cache=True)
 def advance(
-    key, m0, m1, starts, sources, sizes, mixed, last_real, keeps, chosen, buffer, cdf, p0, clogc,
+    key, first, m0, m1, starts, sources, sizes, mixed, last_real, keeps, chosen, buffer,
+    cdf, p0, clogc,
     ids, counts, alive, kept, sets, p1, collapsed_at, absorbed_at, curves,
 ):  # fmt: skip
     """Take every replicate from generation m0 to m1; see `models.statistical` for the shapes.
@@ -164,7 +165,8 @@ def advance(
     starts[row] .. starts[row + 1]. mixed: n where each sample picks its model,
     else 0. last_real: the last generation that draws from p(0). keeps: one of
     the KEEP_ codes. chosen: how many of the kept samples are trained on, 0 for
-    all. buffer: the largest pool. The last entry of p1[r] is its sum.
+    all. buffer: the largest pool. first: the number of the first replicate. The
+    last entry of p1[r] is its sum.
     """
     R, W = alive.shape
     A = p0.size
@@ -181,6 +183,7 @@ def advance(
     out = np.empty(8)
 
     for r in range(R):
+        who = first + r
         if absorbed_at[r] == 0:
             for w in range(W):
                 pool_sizes[w] = _expand(pools[w], ids[r, w], counts[r, w], alive[r, w])
@@ -196,17 +199,19 @@ def advance(
             # 1. Draw.
             living = 0
             if mixed > 0:
-                philox(words, mixed, 0, m, r, PHASE_PICK, k0, k1)
-                philox(choice_words, mixed, 0, m, r, PHASE_MODEL, k0, k1)
-                philox(real_words, 2 * mixed, 0, m, r, PHASE_REAL, k0, k1)
+                philox(words, mixed, 0, m, who, PHASE_PICK, k0, k1)
+                philox(choice_words, mixed, 0, m, who, PHASE_MODEL, k0, k1)
+                philox(real_words, 2 * mixed, 0, m, who, PHASE_REAL, k0, k1)
                 for i in range(mixed):
-                    t = _below(choice_words[i], m, spare, i, m, r, PHASE_MODEL, k0, k1)
+                    t = _below(choice_words[i], m, spare, i, m, who, PHASE_MODEL, k0, k1)
                     if t == 0:
                         token = _real_token(real_words, i, cdf)
                     else:
                         w = t % W
                         size = pool_sizes[w]
-                        token = pools[w, _below(words[i], size, spare, i, m, r, PHASE_PICK, k0, k1)]
+                        token = pools[
+                            w, _below(words[i], size, spare, i, m, who, PHASE_PICK, k0, k1)
+                        ]
                     if tally[token] == 0:
                         met[living] = token
                         living += 1
@@ -216,11 +221,11 @@ def advance(
                 for e in range(starts[row], starts[row + 1]):
                     if sources[e] > 0:
                         picks += sizes[e]
-                philox(words, picks, 0, m, r, PHASE_PICK, k0, k1)
+                philox(words, picks, 0, m, who, PHASE_PICK, k0, k1)
                 draw = 0
                 for e in range(starts[row], starts[row + 1]):
                     if sources[e] == 0:
-                        philox(real_words, 2 * sizes[e], 0, m, r, PHASE_REAL, k0, k1)
+                        philox(real_words, 2 * sizes[e], 0, m, who, PHASE_REAL, k0, k1)
                         for i in range(sizes[e]):
                             token = _real_token(real_words, i, cdf)
                             if tally[token] == 0:
@@ -231,7 +236,7 @@ def advance(
                     size, pool = pool_sizes[sources[e] % W], pools[sources[e] % W]
                     for _ in range(sizes[e]):
                         token = pool[
-                            _below(words[draw], size, spare, draw, m, r, PHASE_PICK, k0, k1)
+                            _below(words[draw], size, spare, draw, m, who, PHASE_PICK, k0, k1)
                         ]
                         if tally[token] == 0:
                             met[living] = token
@@ -267,7 +272,9 @@ def advance(
                             gathered[at] = token
                             at += 1
                         tally[token] = 0
-                    _without_replacement(tally, gathered, total, chosen, words, spare, m, r, k0, k1)
+                    _without_replacement(
+                        tally, gathered, total, chosen, words, spare, m, who, k0, k1
+                    )
                 for token in range(A):
                     if tally[token] > 0:
                         met[living] = token

@@ -256,9 +256,8 @@ class Schedule:
         return self._N + (m - 1) * self._n if self.rule.keeps == "all" else self.total(m)
 
     def largest_total(self, generations: int) -> int:
-        """max of n^(m) over m = 1..generations: totals grow, or settle once a window is full."""
-        early = range(1, min(generations, (self.K or 1) + 1) + 1)
-        return max(self.total(m) for m in (*early, generations))
+        """max of n^(m) over m = 1..generations: totals never fall."""
+        return self.total(generations)
 
     def largest_pool(self, generations: int) -> int:
         """max of `gathered` over m = 1..generations."""

@@ -26,12 +26,7 @@ from numpy.typing import NDArray
 TOLERANCE = 1e-12
 """Largest |sum p_i^2 - S0| a solved law may have."""
 
-FAMILIES: dict[str, str] = {
-    "zipf": "p_k proportional to k^-a",
-    "geometric": "p_k proportional to r^k",
-    "dirichlet": "a seeded draw of a symmetric Dirichlet law",
-    "uniform": "all tokens of the support alike",
-}
+FAMILIES = ("zipf", "geometric", "dirichlet", "uniform")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +38,7 @@ class Source:
     """
 
     family: str
-    """A key of `FAMILIES`."""
+    """One of `FAMILIES`."""
     s: int
     """Vocabulary size, in tokens."""
     support: int
@@ -105,7 +100,7 @@ class Source:
 def _solve(source: Source) -> NDArray[np.float64]:
     size = source.support
     flat = np.full(size, 1 / size)
-    if source.S0 is None or abs(source.S0 - 1 / size) <= 1e-15:
+    if source.S0 is None or abs(source.S0 - 1 / size) <= TOLERANCE:
         p = flat
     else:
         from scipy.optimize import brentq  # here: a sweep's driver need not load it

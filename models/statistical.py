@@ -59,6 +59,8 @@ class Setting:
     source: Source
     replicates: int
     """Independent runs R."""
+    first_replicate: int = 0
+    """Number of the first of them: replicates 0..9 are 0..4 and 5..9."""
     seed: int
     """Root seed, a whole number from 0."""
 
@@ -123,7 +125,7 @@ def step(setting: Setting, state: State, generations: int = 1) -> tuple[State, R
     small = np.arange(min(schedule.largest_total(m1), 1 << 16) + 1, dtype=np.float64)
     curves = np.empty((len(CURVES), setting.replicates, generations))
     kernel.advance(
-        stream_key(setting.seed, source), m0, m1,
+        stream_key(setting.seed, source), setting.first_replicate, m0, m1,
         np.cumsum([0] + [len(row) for row in rows]).astype(np.int64),
         np.array([t for row in rows for t in row], np.int64),
         np.array([k for row in rows for k in row.values()], np.int64),

@@ -6,14 +6,19 @@ Exit status: 0 all cells finished, 1 some failed, 2 the config was refused,
 
 import os
 import re
+import shlex
+import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.config import ConfigError, Settings, key_paths, nearest, parse
+import yaml
+
+from sweep.config import KEYS, ConfigError, Settings, key_paths, nearest, parse
 
 if TYPE_CHECKING:
     from sweep.grid import Cell
@@ -22,6 +27,14 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 CONF = next(path for path in (HERE / "conf", HERE.parent / "conf") if path.is_dir())
 """The configs: inside the package in a wheel, beside it in a checkout."""
+
+
+HYDRA_FLAGS = (
+    "--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--resolve", "--package", "-p",
+    "--run", "-r", "--shell-completion", "-sc", "--config-path", "-cp", "--config-name", "-cn",
+    "--config-dir", "-cd", "--info", "-i",
+)  # fmt: skip
+"""Written out, since argparse takes any beginning of a flag for the flag."""
 
 
 def experiments() -> dict[str, str]:
@@ -39,11 +52,12 @@ def main() -> None:
     try:
         code = _main(sys.argv[1:])
     except ConfigError as error:
-        print(f"sweep: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"sweep: {_masked(' '.join(str(error).split()))}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         print("\nsweep: interrupted; the same command goes on from here", file=sys.stderr)
-        code = 130
+        sys.stdout.flush()
+        os._exit(130)  # threads that are still starting up have nothing to lose
     sys.stdout.flush()
     sys.exit(code)
 
@@ -62,39 +76,36 @@ def _main(arguments: list[str]) -> int:
     )
     OmegaConf.register_new_resolver("experiments", lambda: listing, replace=True)
     # Composed inside Hydra, run outside it: Hydra adds lines of its own to our errors.
-    composed: list[tuple[DictConfig, list[str]]] = []
-
-    def task(config: DictConfig) -> None:
-        from hydra.core.hydra_config import HydraConfig
-
-        typed = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-        assert isinstance(typed, list)
-        composed.append((config, [str(override) for override in typed]))
-
+    composed: list[DictConfig] = []
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints and exits 1 itself
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(
+            composed.append
+        )()
         if not composed:  # --help, --cfg: Hydra has done it
             return 0
-        config, overrides = composed[0]
-        plain = OmegaConf.to_container(config, resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
+        if len(composed) > 1:
+            raise ConfigError("hydra.mode: a sweep is one command with lists; leave it out")
+        plain = OmegaConf.to_container(composed[0], resolve=True)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"a config file is not valid YAML: {error}") from None
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(_explain(error, arguments)) from None
     finally:
         os.environ.pop("HYDRA_FULL_ERROR")
         if before is not None:
             os.environ["HYDRA_FULL_ERROR"] = before
     assert isinstance(plain, dict)
-    return sweep({str(key): value for key, value in plain.items()}, overrides)
+    return sweep({str(key): value for key, value in plain.items()}, arguments)
 
 
-def sweep(config: dict[str, Any], overrides: Sequence[str]) -> int:
+def sweep(config: dict[str, Any], arguments: Sequence[str]) -> int:
     """Run the sweep that a composed config describes; prints, and returns the exit status."""
     if config.get("name") is None:
         listing = ", ".join(experiments())
         raise ConfigError(f"no experiment given; write +experiment=NAME, with one of: {listing}")
-    from sweep import run
+    from sweep import report, run
     from sweep.grid import expand
 
     settings = parse(config)
@@ -108,22 +119,32 @@ def sweep(config: dict[str, Any], overrides: Sequence[str]) -> int:
 
             print(plan(settings, cells, address))
             return 0
+        report.check_output(settings.output)
         try:
-            return _run(settings, cells, address, overrides)
+            return _run(settings, cells, address, config, arguments)
         except run.Interrupted as error:
-            print(f"\nsweep: interrupted; {error}; the same command goes on", file=sys.stderr)
+            goes_on = "the same command" + (", without force=true," if settings.force else "")
+            print(f"\nsweep: interrupted; {error}; {goes_on} goes on", file=sys.stderr)
             return 130
 
 
 def _run(
-    settings: Settings, cells: "Sequence[Cell]", address: "Store", overrides: Sequence[str]
+    settings: Settings,
+    cells: "Sequence[Cell]",
+    address: "Store",
+    config: dict[str, Any],
+    arguments: Sequence[str],
 ) -> int:
     from sweep import report, run, tables
 
-    command = " ".join(["python -m sweep", *(o for o in overrides if not _private(o))])
+    command = shlex.join(["python", "-m", "sweep", *(a for a in arguments if "://" not in a)])
     started = time.monotonic()
-    with run.execute(settings, cells, address, command=command) as finished:
+    with run.execute(settings, cells, address, command=command, commit=_commit()) as finished:
         tracker, parent = finished.tracker, finished.parent
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "config.yaml"
+            path.write_text(_masked(yaml.safe_dump(config, sort_keys=False)))
+            tracker.attach(parent.run, path)
         built = report.build(tracker, parent, finished.rows, Path(settings.output))
         status = report.close(tracker, parent, finished.rows, len(cells))
     print(f"\n{tables.text(built.entries)}\n")
@@ -167,19 +188,40 @@ def _compare(uri: str) -> str:
     return "mlflow ui --backend-store-uri URI, with the tracking.uri given"
 
 
-def _private(override: str) -> bool:
-    """Whether an override may hold a password: a store's address."""
-    return override.lstrip("+~").startswith("tracking.uri")
+def _masked(text: str) -> str:
+    """The text without the user names and passwords of addresses in it."""
+    return re.sub(r"://[^/\s]*@", "://***@", text)
+
+
+def _commit() -> str:
+    """The commit of the checkout this code is in, marked if it has changes; else nothing."""
+    if not (HERE.parent / ".git").exists():
+        return ""
+    found = []
+    for question in (["rev-parse", "HEAD"], ["status", "--porcelain", "-uno"]):
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(HERE.parent), *question], capture_output=True, text=True
+            )
+        except OSError:
+            return ""
+        found.append(done.stdout.strip())
+    return found[0] + (" with changes" if found[1] else "")
 
 
 def _refuse_flags(argument: str) -> None:
-    if argument in ("-m", "--multirun"):
+    name = argument.split("=")[0]
+    if name == "-m" or name.startswith("--mu") or "hydra.mode" in name:
         raise ConfigError(
             f"{argument}: a sweep is one command with lists; write grid.n=[10,37] instead"
         )
-    key = argument.lstrip("-").split("=")[0].replace("-", "_")
-    if argument.startswith("--") and key in key_paths():
-        raise ConfigError(f"{argument}: options are keys; write {key}=VALUE without dashes")
+    if not argument.startswith("-") or name in HYDRA_FLAGS:
+        return
+    key = name.lstrip("-").replace("-", "_")
+    if key == "experiment":
+        raise ConfigError(f"{argument}: write +experiment=NAME, with a plus and without dashes")
+    known = f"; write {key}=VALUE" if key in key_paths() else nearest(key, key_paths())
+    raise ConfigError(f"{argument}: unknown flag; options are keys without dashes{known}")
 
 
 def _explain(error: Exception, arguments: Sequence[str]) -> str:
@@ -187,6 +229,8 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
     text = str(error)
     if found := re.search(r"Ambiguous value for argument '([^=']+)=([^']*)'", text):
         key, values = found.groups()
+        if "." not in key and key.lstrip("+") not in KEYS[""]:  # a group, such as +experiment
+            return f"{key}: got {values}; allowed: one name"
         return f"{key}: got {values}; write a list: {key}=[{values}]"
     if found := re.search(r"Could not find '([^/']+)/([^']+)'", text):
         group, name = found.groups()
@@ -197,7 +241,11 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
         key = found.group(1)
         if key == "experiment":
             return "experiment: write +experiment=NAME, with the plus"
-        return f"{key}: unknown key{nearest(key, key_paths())}"
+        paths = {path.split(".")[-1]: path for path in reversed(key_paths())}
+        hint = f"; did you mean {paths[key]}?" if key in paths else nearest(key, key_paths())
+        return f"{key}: unknown key{hint}"
+    if "multirun" in text:
+        return f"a sweep is one command with lists; write grid.n=[10,37] ({text.splitlines()[0]})"
     if "Multiple values for" in text:
         return text.split(".")[0] + "; give one"
     if found := re.search(r"Error parsing override '([^']*)'", text):

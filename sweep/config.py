@@ -2,11 +2,12 @@
 
 Whatever is wrong is refused here, before anything starts, with one line: the
 field, what it got, what is allowed. Not covered: what depends on two axes of
-one cell (`sweep.grid`) or on the outside world (`sweep.launch`).
+one cell (`sweep.grid`) or on the outside world (`sweep.run`).
 """
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -161,6 +162,8 @@ def parse(config: Mapping[str, Any]) -> Settings:
         sections[k] for k in ("grid", "source", "cluster", "tracking")
     )
     name = _text(config["name"], "name")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise ConfigError(f"name: got {name!r}; allowed: letters, digits, and . _ - between them")
     kind = _choice(tracking["kind"], "tracking.kind", ("mlflow", "memory"))
     return Settings(
         name=name,
@@ -272,7 +275,7 @@ def _choice(value: Any, field: str, allowed: Iterable[str]) -> str:
 def _number(value: Any, field: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(f"{field}: got {value!r}; allowed: a number")
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{field}: got {value}; allowed: a finite number")
     return value
 
@@ -282,8 +285,8 @@ def _whole(value: Any, field: str, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(f"{field}: got {value!r}; {allowed}")
     number = _number(value, field)
-    if number != int(number) or not low <= number <= high:
-        raise ConfigError(f"{field}: got {value}; {allowed}")
+    if not low <= number <= high or number != int(number):
+        raise ConfigError(f"{field}: got {str(value)[:40]}; {allowed}")
     return int(number)
 
 

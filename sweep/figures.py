@@ -13,19 +13,21 @@ import numpy as np
 
 from sweep.grid import Cell
 from sweep.laws import Laws
-from sweep.summary import Curves
+from sweep.summary import Curves, steps
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 RUN, MEAN, BAND, EXACT, BOUND = "#E69F00", "#D55E00", "#8C8C8C", "#0072B2", "#009E73"
-COLOURS = (EXACT, MEAN, BOUND, "#CC79A7", RUN, "#56B4E9", "#000000")
-MARKERS = "osD^vPX"
+COLOURS = (EXACT, MEAN, BOUND, "#CC79A7", RUN, "#56B4E9", "#000000", "#7F7F7F", "#8C564B")
+MARKERS = "osD^vPXh*"
 COLUMNS = 4
 """Panels side by side."""
 MOST_PANELS = 12
 """Most cells drawn curve by curve; the overview shows all."""
+MOST_POINTS = 1000
+"""Most generations drawn of a curve."""
 MOST_RUNS = 100
 """Most single runs drawn in a panel."""
 
@@ -53,6 +55,8 @@ ROWS = {
     "windows": ("sigma", "deviation", "T"),
 }
 """Kind of figure -> what is drawn of each cell, from top to bottom."""
+DRAWN = ("sigma", "deviation", "collapse_time")
+"""The stored curves that figures use."""
 LABELS = {
     "p0": r"$p^{(0)}$",
     "sigma": r"$\sigma_m$",
@@ -97,8 +101,8 @@ def curves_figure(panels: Sequence[Panel], title: str, rows: Sequence[str]) -> "
             axes.set_title(panel.title if row == 0 else "", fontsize=10)
     for at, axes in enumerate(grid[:, 0]):  # once the row is drawn, as its panels share it
         if rows[at % height] != "p0":
-            axes.set_ylim(0, max(axes.get_ylim()[1], 1e-3))
-    _legend(figure, kinds, title, 2 if columns == 1 else 6)
+            axes.set_ylim(0, axes.get_ylim()[1] if axes.get_ylim()[1] > 0 else 1.0)
+    _legend(figure, kinds, title, 2 * columns)
     return figure
 
 
@@ -169,24 +173,27 @@ def _draw_times(axes: "Axes", panel: Panel) -> list[str]:
 
 def _draw(axes: "Axes", panel: Panel, name: str) -> list[str]:
     """One panel of curves; returns which kinds of line it holds."""
-    values = panel.curves[name].astype(np.float64)
-    m = np.arange(1, values.shape[1] + 1)
+    at = steps(panel.cell.generations, MOST_POINTS)
+    values, m = panel.curves[name][:, at - 1].astype(np.float64), at
     kinds = ["mean"]
     if len(values) > 1:
         kinds += ["run", "band"]
-        alpha = max(0.22, min(0.6, 8 / len(values)))
+        alpha = max(0.05, min(0.6, 8 / len(values), 20 / len(m))) + 0.12
         axes.plot(m, values[:MOST_RUNS].T, color=RUN, lw=0.45, alpha=alpha, zorder=2)
         low, high = np.quantile(values, (0.05, 0.95), axis=0)
         axes.fill_between(m, low, high, color=BAND, alpha=0.28, lw=0, zorder=1)
-    axes.plot(m, values.mean(0), color=MEAN, lw=2.2, zorder=3)
+    dot = "o" if len(m) == 1 else ""
+    axes.plot(m, values.mean(0), color=MEAN, lw=2.2, marker=dot, zorder=3)
     for key, colour, dash, kind in (
         (f"{name}/exact", EXACT, (0, (4, 2)), "exact"),
         (f"{name}/bound", BOUND, ":", "bound"),
     ):
         if key in panel.laws.curves:
-            axes.plot(m, panel.laws.curves[key], color=colour, lw=1.8, ls=dash, zorder=4)
+            axes.plot(m, panel.laws.curves[key][at - 1], color=colour, lw=1.8, ls=dash,
+                marker="_" if dot else "", ms=16, zorder=4,
+            )  # fmt: skip
             kinds.append(kind)
-    axes.set_xlim(1, max(2, len(m)))
+    axes.set_xlim(1, max(2, panel.cell.generations))
     style(axes)
     return kinds
 
@@ -239,15 +246,15 @@ def schedules_figure(panels: Sequence[Panel], title: str) -> "Figure":
     both = figure.subplots(1, 2)
     for k, panel in enumerate(panels):
         for axes, name in zip(both, ("sigma", "deviation"), strict=True):
-            mean = panel.curves[name].mean(0)
-            m = np.arange(1, len(mean) + 1)
+            m = steps(panel.cell.generations, MOST_POINTS)
+            mean = panel.curves[name].mean(0)[m - 1]
             every = max(1, len(m) // 12)
             axes.plot(
                 m, mean, color=COLOURS[k % len(COLOURS)], lw=1.6, label=panel.title,
                 marker=MARKERS[k % len(MARKERS)], markevery=(k % every, every), ms=5,
             )  # fmt: skip
             if f"{name}/exact" in panel.laws.curves:
-                exact = panel.laws.curves[f"{name}/exact"]
+                exact = panel.laws.curves[f"{name}/exact"][m - 1]
                 axes.plot(m, exact, color="black", lw=1.0, ls=(0, (4, 2)), zorder=5)
     for axes, name in zip(both, ("sigma", "deviation"), strict=True):
         axes.set_xlim(1, None)
@@ -261,10 +268,15 @@ def schedules_figure(panels: Sequence[Panel], title: str) -> "Figure":
     return figure
 
 
+def series(cell: Cell) -> str:
+    """What a cell is called apart from its n."""
+    return " ".join(word for word in cell.name.split(" ") if not word.startswith("n="))
+
+
 def overview_figure(
     cells: Sequence[Cell], metrics: Sequence[Mapping[str, float]], title: str
 ) -> "Figure":
-    """All cells at the last generation: sigma and deviation against n, a marker per schedule.
+    """All cells at the last generation against n, a marker for each `series`.
 
     Bars are two standard errors of the mean; dashes are exact.
     """
@@ -279,8 +291,8 @@ def overview_figure(
         (r"$\sigma_M$", r"$\|p^{(M)} - p^{(1)}\|_1$"),
         strict=True,
     ):
-        for k, name in enumerate(dict.fromkeys(c.schedule.name for c in cells)):
-            members = [i for i, c in enumerate(cells) if c.schedule.name == name]
+        for k, name in enumerate(dict.fromkeys(series(c) for c in cells)):
+            members = [i for i, c in enumerate(cells) if series(c) == name]
             x = [cells[i].schedule.n or cells[i].schedule.N for i in members]
 
             def column(what: str, at: list[int] = members, metric: str = metric) -> list[float]:
@@ -299,17 +311,17 @@ def overview_figure(
                 )  # fmt: skip
         if len(ticks) > 1:
             axes.set_xscale("log")
-        if len(ticks) <= 8:
-            axes.set_xticks(ticks, [str(t) for t in ticks], minor=False)
-            axes.set_xticks([], minor=True)
+        labelled = [ticks[i] for i in chosen(len(ticks), 8)]
+        axes.set_xticks(labelled, [str(t) for t in labelled], minor=False)
+        axes.set_xticks([], minor=True)
         axes.set_xlabel("samples per generation $n$")
         axes.set_ylabel(label)
         axes.margins(0.08, 0.1)
-        axes.set_ylim(0, max(axes.get_ylim()[1], 1e-3))
+        axes.set_ylim(0, axes.get_ylim()[1] if axes.get_ylim()[1] > 0 else 1.0)
         style(axes)
     figure.suptitle(title, fontsize=12)
     handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 

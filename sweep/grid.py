@@ -43,7 +43,10 @@ class Cell:
     def name(self) -> str:
         """Readable, as in `partial n=10 N=100 S0=0.1`."""
         axes = [(axis, getattr(self.schedule, axis)) for axis in ("n", "N", "K")]
-        axes.append(("S0", float(f"{self.source.concentration:.6g}")))
+        S0 = self.source.concentration
+        short = float(f"{S0:.6g}")
+        exact = short if short == S0 or self.source.S0 is None else float(f"{S0:.12g}")
+        axes.append(("S0", exact))
         shown = [f"{axis}={value}" for axis, value in axes if value is not None]
         if self.schedule.reuse:
             shown.append("kept")
@@ -143,21 +146,23 @@ def expand(settings: Settings) -> tuple[list[Cell], list[str]]:
 
 
 def sweep_id(name: str, cells: list[Cell]) -> str:
-    """12 hex digits of a hash of the experiment's name and its cells in order."""
-    text = json.dumps([name, [cell.id for cell in cells]])
+    """12 hex digits of a hash of the experiment's name and its cells, in whatever order."""
+    text = json.dumps([name, sorted(cell.id for cell in cells)])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def memory(cell: Cell) -> int:
-    """Bytes that running the cell needs: the curves, and the models still drawn from."""
+    """Bytes that running the cell needs: the curves of all runs, and the models of one.
+
+    Runs are simulated in blocks; a block of many small ones needs little.
+    """
     models = cell.schedule.reach(cell.generations)
-    alive = min(cell.source.support, cell.schedule.largest_total(cell.generations))
-    state = cell.replicates * (12 * models * alive + 16 * cell.source.support)
+    pool = cell.schedule.largest_pool(cell.generations)
+    alive = min(cell.source.support, pool)
     window = (cell.schedule.K or 0) if cell.schedule.rule.keeps == "window" else 0
-    state += cell.replicates * 8 * window * cell.source.support
-    pools = 4 * (models + 4) * cell.schedule.largest_pool(cell.generations)
+    state = 12 * models * alive + 8 * (window + 2) * cell.source.support
     # eight curves as recorded, and once more while they are stored
-    return 2 * 8 * 8 * cell.replicates * cell.generations + 2 * state + pools
+    return 2 * 8 * 8 * cell.replicates * cell.generations + 2 * state + 4 * (models + 4) * pool
 
 
 def _points(settings: Settings, name: str) -> list[dict[str, Any]]:
@@ -237,6 +242,13 @@ def _notices(settings: Settings) -> list[str]:
         without = [s for s in grid.schedule if axis not in RULES[s].axes]
         if getattr(grid, axis) is not None and without:
             notices.append(f"grid.{axis} is not used by {', '.join(without)}: dropped there")
+    if "recent" in grid.schedule and any(
+        n // K == 1 for n in grid.n or DEFAULTS["n"] for K in grid.K or DEFAULTS["K"] if K > 1
+    ):
+        notices.append(
+            "recent: floor(n/K) = 1 for some cells, so generation 1 is one sample and T = 1; "
+            "with K > 1 a collapse is not final, see absorption_time"
+        )
     without = [s for s in grid.schedule if s != "recent"]
     if any(grid.reuse) and without:
         notices.append(f"grid.reuse is not used by {', '.join(without)}: dropped there")

@@ -53,8 +53,10 @@ def stop() -> None:
     ray.shutdown()
 
 
-def run(cells: Sequence[Cell], job: Job, store: Store, cluster: Cluster, report: Report) -> None:
-    """Run the cells; returns when every pack has ended, lost ones included.
+def run(
+    cells: Sequence[Cell], job: Job, store: Store, cluster: Cluster, report: Report
+) -> dict[str, str]:
+    """Run the cells; returns when every pack has ended: cell id -> why its pack was lost.
 
     Raises KeyboardInterrupt on Ctrl-C, with the workers still up.
     """
@@ -86,7 +88,13 @@ def run(cells: Sequence[Cell], job: Job, store: Store, cluster: Cluster, report:
         ),
     )
     try:
-        tuner.fit()
+        results = tuner.fit()
+        return {
+            cell.id: str(result.error)
+            for result in results
+            if result.error is not None and result.config is not None
+            for cell in work[result.config["pack"]]
+        }
     finally:
         # Nothing of Tune's is needed again: what is done, the store knows.
         shutil.rmtree(storage / job.parent, ignore_errors=True)

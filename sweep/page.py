@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from sweep.tables import COLUMNS, MOST_ROWS, Entry, figures_of, labels
+from sweep.tables import COLUMNS, Entry, figures_of, labels, shown
 
 STYLE = """
 :root { color-scheme: light dark; }
@@ -37,7 +37,8 @@ def page(
     cells = [entry.cell for entry in entries]
     names, shared = labels(cells)
     first = cells[0]
-    law = f"{first.source.family} on {first.source.support} of {first.source.s} tokens"
+    draw = "" if first.source.seed is None else f" (draw {first.source.seed})"
+    law = f"{first.source.family} on {first.source.support} of {first.source.s} tokens{draw}"
     settings = [
         ("Initial law", law),
         ("In every cell", shared or "-"),
@@ -52,11 +53,11 @@ def page(
         f"<tr><td>{escape(n)}</td>"
         + "".join(f"<td>{escape(v)}</td>" for v in figures_of(entry).values())
         + "</tr>\n"
-        for n, entry in list(zip(names, entries, strict=True))[:MOST_ROWS]
+        for n, entry in ((names[i], entries[i]) for i in shown(len(entries)))
     )
     cut = (
-        f"<p>{MOST_ROWS} of {len(entries)} cells shown; all are in summary.csv.</p>"
-        if len(entries) > MOST_ROWS
+        f"<p>{len(shown(len(entries)))} of {len(entries)} cells shown; all are in summary.csv.</p>"
+        if len(shown(len(entries))) < len(entries)
         else ""
     )
     pictures = "".join(
@@ -77,8 +78,8 @@ def page(
 {body}</tbody></table></div>{cut}
 <p>sigma: mean over runs of the sum of squared probabilities; exact: its expectation from theory;
 deviation: mean L1 distance from generation 1; collapsed: share of runs that have been a single
-token; E[T]: mean generation of first collapse, with its standard error, or a lower bound
-where some runs have not collapsed.</p>
+token; E[T]: mean generation of first collapse and its standard error; where some runs have
+not collapsed by M, E[T] is at least the mean of min(T, M) that is shown.</p>
 {f"<h2>What the bounds say</h2><ul>{remarks}</ul>" if remarks else ""}
 <h2>Settings</h2>
 <table><tbody>{"".join(f"<tr><td>{escape(k)}</td><td>{escape(v)}</td></tr>" for k, v in settings)}

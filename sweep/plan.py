@@ -3,23 +3,26 @@
 from collections.abc import Sequence
 
 from sweep import packing, tables
-from sweep.config import Settings
+from sweep.config import ConfigError, Settings
 from sweep.grid import Cell, sweep_id
-from sweep.tracking import Store, connect
+from sweep.tracking import Store, StoreError, connect
 
 
 def plan(settings: Settings, cells: Sequence[Cell], address: Store) -> str:
     """The plan as text. Nothing is created or run."""
     finished: set[str] = set()
     if address.exists():
-        tracker = connect(address)
+        try:
+            tracker = connect(address)
+        except StoreError as error:
+            raise ConfigError(str(error)) from None
         for parent in tracker.read(None, sweep_id(settings.name, list(cells)))[:1]:
             finished = {row.key for row in tracker.read(parent.run) if row.status == "FINISHED"}
     if settings.force:
         finished = set()
     shown = tables.shown(len(cells))
     width = max(len(cells[i].name) for i in shown)
-    lines = [f"{'cell':<{width}}  {'id':<12}  {'state':<5}  core seconds"]
+    lines = [settings.purpose, f"{'cell':<{width}}  {'id':<12}  {'state':<5}  core seconds"]
     for i in shown:
         cell = cells[i]
         state = "done" if cell.id in finished else "to do"

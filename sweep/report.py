@@ -28,12 +28,25 @@ class Report:
     entries: list[Entry]
     files: list[Path]
     """Figures first, then summary.csv and report.html."""
-    folder: Path
+
+
+def check_output(folder: str) -> None:
+    """Refuse a folder for figures that cannot be written. Raises ConfigError."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"output: got {folder!r}; allowed: a folder that can be written ({error})"
+        ) from None
 
 
 def entries_of(rows: Sequence[Row]) -> list[Entry]:
     """Runs as cells, in one order whatever order they ran in."""
-    found = [Entry(cell=cell_from_params(row.params), row=row) for row in rows]
+    found = [
+        Entry(cell=cell_from_params(row.params), row=row) for row in rows if "family" in row.params
+    ]  # without params: begun, and cut off at once
     order = list(RULES)
     return sorted(
         found,
@@ -79,7 +92,7 @@ def build(tracker: Tracker, parent: Row, rows: Sequence[Row], output: Path) -> R
     files += [table, html]
     for path in files:
         tracker.attach(parent.run, path, "figures" if path.suffix in (".png", ".pdf") else None)
-    return Report(entries=entries, files=files, folder=folder)
+    return Report(entries=entries, files=files)
 
 
 def _draw(
@@ -92,7 +105,11 @@ def _draw(
     panels = []
     for i in picked:
         with tempfile.TemporaryDirectory() as scratch:
-            curves = spool.load(tracker.fetch(done[i].row.run, "curves.npz", Path(scratch)))
+            try:
+                file = tracker.fetch(done[i].row.run, "curves.npz", Path(scratch))
+            except FileNotFoundError:
+                continue  # the table still has the cell
+            curves = spool.load(file, figures.DRAWN)
         cell = done[i].cell
         panels.append(
             figures.Panel(
@@ -102,9 +119,11 @@ def _draw(
                 laws=laws(cell, deviation=kind != "collapse_time"),
             )
         )
-    title = f"{name} ({shared})" if shared else name
-    if len(picked) < len(done):
-        title += f": {len(picked)} of {len(done)} cells"
+    if not panels:
+        return [], []
+    title = shared if name in shared.split(", ") else f"{name} ({shared})" if shared else name
+    if len(panels) < len(done):
+        title += f": {len(panels)} of {len(done)} cells"
     if kind == "collapse_time":
         figure = figures.collapse_time_figure(panels, title)
         words = "mean collapse time against n, with its exact value and lower bound"
@@ -117,7 +136,8 @@ def _draw(
         words = f"sigma and deviation against the generation, with theory, for {shown}"
     files = figures.save(figure, folder, name)
     images = [(files[0], words)]
-    if len(done) > 1 and kind == "curves":
+    series = {figures.series(e.cell) for e in done}
+    if len(done) > 1 and kind == "curves" and len(series) <= len(figures.COLOURS):
         title = f"{name}: generation {done[0].cell.generations}, all cells"
         overview = figures.overview_figure(
             [e.cell for e in done], [e.row.metrics for e in done], title
@@ -174,6 +194,7 @@ def rebuild(options: dict[str, str]) -> Report:
     """Write the report of the sweep that the options name. Raises ConfigError or StoreError."""
     from sweep import tracking_mlflow
 
+    check_output(options["output"])
     uri = tracking_mlflow.absolute(options["tracking.uri"])
     store = Store(kind="mlflow", uri=uri, experiment="", state=Path())
     if not store.exists():
@@ -190,7 +211,10 @@ def rebuild(options: dict[str, str]) -> Report:
         known = ", ".join(sorted({row.key for _, row in found})[:10]) or "none"
         raise ConfigError(f"sweep: got {options['sweep']!r}; this store has: {known}")
     tracker, parent = max(matching, key=lambda pair: pair[1].start_ms)
-    return build(tracker, parent, tracker.read(parent.run), Path(options["output"]))
+    rows = tracker.read(parent.run)
+    if not entries_of(rows):
+        raise ConfigError(f"sweep: {parent.key} has no cells yet; run its command again")
+    return build(tracker, parent, rows, Path(options["output"]))
 
 
 def _options(arguments: Sequence[str]) -> dict[str, str]:

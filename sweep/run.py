@@ -9,15 +9,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.config import ConfigError, Settings
 from sweep.grid import Cell, sweep_id
 from sweep.progress import Progress
-from sweep.tracking import Identity, Row, Store, StoreError, Tracker, connect
+from sweep.tracking import Identity, Row, Store, StoreError, Tracker, connect, preload
 from sweep.trial import Job, log_failure, run_cells
+
+LONGEST = 4000
+"""Characters of a tag or param of the sweep's run; MLflow cuts at 6,000 to 8,000, unsaid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +49,6 @@ def check(settings: Settings) -> None:
             f"cluster.cpus_per_trial: got {cluster.cpus_per_trial}; "
             f"allowed: 1 to {usable}, the cores that Ray may use here"
         )
-    if not settings.dry_run:
-        try:
-            Path(settings.output).mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=settings.output):
-                pass
-        except OSError as error:
-            raise ConfigError(
-                f"output: got {settings.output!r}; allowed: a folder that can be written ({error})"
-            ) from None
 
 
 @contextlib.contextmanager
@@ -82,7 +76,7 @@ def store(settings: Settings) -> Iterator[Store]:
         raise ConfigError(str(error)) from None
     if uri.startswith("sqlite"):
         file = tracking_mlflow.sqlite_file(uri)
-        state = file.parent / f"{file.stem}-state"
+        state = tracking_mlflow.beside(file, "state")
     else:
         # Named after the store, so that no other store's sweep finds it.
         state = Path(f"sweep-state-{hashlib.sha256(uri.encode()).hexdigest()[:12]}").absolute()
@@ -91,7 +85,7 @@ def store(settings: Settings) -> Iterator[Store]:
 
 @contextlib.contextmanager
 def execute(
-    settings: Settings, cells: Sequence[Cell], address: Store, *, command: str
+    settings: Settings, cells: Sequence[Cell], address: Store, *, command: str, commit: str
 ) -> Iterator[Finished]:
     """Run every cell that is not finished in the store; the sweep is locked in the context.
 
@@ -99,49 +93,84 @@ def execute(
     or the store refuses it.
     """
     identifier = sweep_id(settings.name, list(cells))
+    identity = _identity(settings, identifier, command, commit)
+    _interruptible()
     with contextlib.ExitStack() as stack:
         known_here = stack.enter_context(_lock(address, identifier))
         ray = stack.enter_context(_Ray(settings))
-        opening = stack.enter_context(ThreadPoolExecutor(1)).submit(connect, address)
+        preload(address)  # here: an interrupt while two threads import can hang both
+        opening: Future[tuple[Tracker, str]] = Future()
+        threading.Thread(
+            target=_open, args=(address, identity, settings.force, opening), daemon=True
+        ).start()
         if not known_here:
             ray.start()  # while the store opens; a sweep that ran before may be finished
-        try:
-            tracker = opening.result()
-        except StoreError as error:
-            raise ConfigError(str(error)) from None
-        identity = _identity(settings, identifier, cells, command)
-        parent = tracker.begin(identity, anew=settings.force)
-        before = {row.key: row for row in tracker.read(parent)}
-        todo = [c for c in cells if c.id not in before or before[c.id].status != "FINISHED"]
-        done = {c.id for c in cells} - {c.id for c in todo}
-        rows = before
+        _interruptible()  # again: Ray has put its own handler
+        tracker, parent = opening.result()
+        tracker.log(parent, [], start_ms=0, params=_params(settings, len(cells)))
+        rows = {row.key: row for row in tracker.read(parent)}
+        todo = [c for c in cells if c.id not in rows or rows[c.id].status != "FINISHED"]
         if todo:
             tracker.end(parent, "RUNNING", end_ms=0, tags=identity.tags)
-            spool = address.state / "spool"
             job = Job(
                 parent=parent,
-                spool=spool / parent if settings.force else spool,
-                known={key: row.run for key, row in before.items()},
+                spool=address.state / "spool" / parent,
+                failed=frozenset(key for key, row in rows.items() if row.status == "FAILED"),
+                donors={} if settings.force else tracker.finished(),
+                driver=os.getpid(),
             )
             try:
                 with Progress(len(cells)) as progress:
-                    progress(done)
-                    ray.run(todo, job, address, tracker, progress)
+                    progress({c.id for c in cells} - {c.id for c in todo})
+                    lost = ray.run(todo, job, address, tracker, progress)
             except KeyboardInterrupt:
-                signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # a second leaves at once
                 ray.stop_behind()
                 tracker.end(parent, "KILLED", end_ms=_now_ms())
                 kept = sum(row.status == "FINISHED" for row in tracker.read(parent))
                 raise Interrupted(f"{kept} of {len(cells)} cells are finished and kept") from None
             ray.stop_behind()
             rows = {row.key: row for row in tracker.read(parent)}
-            lost = [c for c in todo if c.id not in rows or rows[c.id].status == "RUNNING"]
-            for cell in lost:
-                log_failure(cell, job, tracker, "its worker died: killed, or out of memory")
-            if lost:
+            silent = [c for c in todo if c.id not in rows or rows[c.id].status == "RUNNING"]
+            for cell in silent:
+                reason = lost.get(cell.id, "no reason is known")
+                log_failure(cell, job, tracker, f"{reason}\nthe worker that had this cell was lost")
+            if silent:
                 rows = {row.key: row for row in tracker.read(parent)}
+            with contextlib.suppress(OSError):  # not empty where something was not delivered
+                job.spool.rmdir()
         (own,) = (row for row in tracker.read(None, identifier) if row.run == parent)
         yield Finished(tracker=tracker, parent=own, rows=list(rows.values()), new=len(todo))
+
+
+def _interruptible() -> None:
+    """Ctrl-C and SIGTERM interrupt; a second one leaves at once."""
+
+    def first(*_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: os._exit(130))
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, first)
+
+
+def _open(
+    address: Store, identity: Identity, anew: bool, opened: "Future[tuple[Tracker, str]]"
+) -> None:
+    """Put the tracker and the run of the sweep into `opened`, or what went wrong.
+
+    One process at a time: MLflow cannot create a SQLite store, or an
+    experiment, in two at once.
+    """
+    try:
+        with open(address.state / "opening.lock", "a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            tracker = connect(address)
+            opened.set_result((tracker, tracker.begin(identity, anew=anew)))
+    except StoreError as error:
+        opened.set_exception(ConfigError(str(error)))
+    except BaseException as error:
+        opened.set_exception(error)
 
 
 class _Ray:
@@ -173,16 +202,16 @@ class _Ray:
 
     def run(
         self, cells: Sequence[Cell], job: Job, address: Store, tracker: Tracker, report: Progress
-    ) -> None:
-        """Run the cells, on Ray or in this process."""
+    ) -> dict[str, str]:
+        """Run the cells, on Ray or in this process: cell id -> why its worker was lost."""
         if self._cluster.kind == "inline":
             for outcome in run_cells(cells, job, tracker):
                 report([outcome.cell.id], [] if outcome.error is None else [outcome.cell.id])
-            return
+            return {}
         self.start()
         from sweep import launch
 
-        launch.run(cells, job, address, self._cluster, report)
+        return launch.run(cells, job, address, self._cluster, report)
 
     def stop_behind(self) -> None:
         """Begin to bring Ray down, in the background."""
@@ -197,7 +226,10 @@ class _Ray:
 def _lock(address: Store, sweep: str) -> Iterator[bool]:
     """Keep a second start of the same sweep on the same store out; gives whether it ran before."""
     folder = address.state / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"tracking.uri: its folder {folder} cannot be made: {error}") from None
     path = folder / sweep
     known_here = path.exists()
     with open(path, "a") as file:
@@ -211,29 +243,35 @@ def _lock(address: Store, sweep: str) -> Iterator[bool]:
         yield known_here
 
 
-def _identity(settings: Settings, identifier: str, cells: Sequence[Cell], command: str) -> Identity:
-    grid = settings.grid
-    axes = {
-        "schedule": grid.schedule, "n": grid.n, "N": grid.N, "K": grid.K, "S0": grid.S0,
-        "zip": grid.zip, "alpha": grid.alpha, "total": grid.total,
-    }  # fmt: skip
+def _identity(settings: Settings, identifier: str, command: str, commit: str) -> Identity:
+    tags = {
+        "mlflow.note.content": settings.purpose,
+        "experiment": settings.name,
+        "figure": settings.figure,
+        "command": command if len(command) <= LONGEST else command[:LONGEST] + " .. (config.yaml)",
+    }
+    if commit:
+        tags["mlflow.source.git.commit"] = commit
     return Identity(
         key=identifier,
         kind="sweep",
         name=f"{settings.name} {identifier[:6]}",
         parent=None,
         start_ms=_now_ms(),
-        params={
-            **{key: ", ".join(f"{v}" for v in values) for key, values in axes.items() if values},
-            "cells": str(len(cells)),
-        },
-        tags={
-            "mlflow.note.content": settings.purpose,
-            "experiment": settings.name,
-            "figure": settings.figure,
-            "command": command,
-        },
+        tags=tags,
     )
+
+
+def _params(settings: Settings, cells: int) -> dict[str, str]:
+    """The axes as text; a long one is cut, config.yaml has it whole."""
+    grid = settings.grid
+    axes = {
+        "schedule": grid.schedule, "n": grid.n, "N": grid.N, "K": grid.K, "S0": grid.S0,
+        "zip": grid.zip, "alpha": grid.alpha, "total": grid.total,
+    }  # fmt: skip
+    shown = {key: ", ".join(map(str, values)) for key, values in axes.items() if values}
+    shown = {k: v if len(v) <= LONGEST else v[:LONGEST] + " .." for k, v in shown.items()}
+    return {**shown, "cells": str(cells)}
 
 
 def _now_ms() -> int:

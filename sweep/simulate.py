@@ -1,19 +1,30 @@
-"""Simulate a cell with the statistical model, resumable from its last saved generation."""
+"""Simulate a cell with the statistical model, resumable from its last saved generation.
+
+Replicates are simulated in blocks, and a block in steps of some generations, so
+that memory and the time between two chances to save stay bounded. Neither
+changes a bit.
+"""
 
 import time
 import zipfile
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models import recursion
 from sweep import spool
 from sweep.grid import Cell
 from sweep.summary import Curves
 
+if TYPE_CHECKING:
+    from models import statistical
+
 STEP_WORK = 2 * 10**7
-"""Samples drawn in one step: about a tenth of a second."""
+"""Samples drawn in one step: some tenths of a second."""
+STEP_GENERATIONS = 10_000
+"""Most generations of one step, each of which costs the driver of it a table row."""
 CHECKPOINT_SECONDS = 20.0
 """A run that lasts longer saves its state this often."""
 
@@ -26,37 +37,81 @@ def simulate(cell: Cell, folder: Path, checkpoint_seconds: float = CHECKPOINT_SE
     """
     from models import statistical  # compiles on first use: workers only
 
-    setting = statistical.Setting(
-        schedule=cell.schedule, source=cell.source, replicates=cell.replicates, seed=cell.seed
-    )
     path = folder / cell.id / "checkpoint.npz"
-    state, records = statistical.init(setting), []
-    try:
-        saved = spool.load(path)
-        record = {name: saved.pop(name) for name in statistical.CURVES}
-        state = statistical.State(m=int(saved.pop("m")), **saved)
-        records.append(record)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        pass
-    most = cell.schedule.largest_total(cell.generations)
-    size = max(1, STEP_WORK // (cell.replicates * most))
+    finished, state, records = _load(path)
     last_saved = time.monotonic()
-    for generations in recursion.chunks(state.m, cell.generations, size):
-        state, record = statistical.step(setting, state, generations)
-        records.append(record)
-        if time.monotonic() - last_saved > checkpoint_seconds and state.m < cell.generations:
-            records = [_joined(records)]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            spool.save(path, {**asdict(state), "m": np.array(state.m), **records[0]})
-            last_saved = time.monotonic()
-    curves = _joined(records)
+    for first, count in _blocks(cell):
+        if first < sum(len(block["collapse_time"]) for block in finished):
+            continue
+        setting = statistical.Setting(
+            schedule=cell.schedule,
+            source=cell.source,
+            replicates=count,
+            first_replicate=first,
+            seed=cell.seed,
+        )
+        state = state or statistical.init(setting)
+        for generations in _steps(cell, count, state.m):
+            state, record = statistical.step(setting, state, generations)
+            records.append(record)
+            if time.monotonic() - last_saved > checkpoint_seconds:
+                records = [_joined(records, axis=1)]
+                _save(path, finished, state, records[0])
+                last_saved = time.monotonic()
+        block = _joined(records, axis=1)
+        block["collapse_time"], block["absorption_time"] = state.collapsed_at, state.absorbed_at
+        finished.append(block)
+        state, records = None, []
+    curves = _joined(finished, axis=0)
     curves["support"] = curves["support"].astype(np.int64)
-    T = state.collapsed_at
-    generation = np.arange(1, cell.generations + 1)
-    curves["collapsed"] = (T[:, None] > 0) & (T[:, None] <= generation)
-    curves["collapse_time"], curves["absorption_time"] = T, state.absorbed_at
+    T = curves["collapse_time"]
+    curves["collapsed"] = (T[:, None] > 0) & (T[:, None] <= np.arange(1, cell.generations + 1))
     return curves
 
 
-def _joined(records: list[Curves]) -> Curves:
-    return {name: np.concatenate([r[name] for r in records], axis=1) for name in records[0]}
+def _blocks(cell: Cell) -> Iterator[tuple[int, int]]:
+    """(first replicate, how many) of each block: whole runs of about `STEP_WORK` samples."""
+    run = cell.generations * cell.schedule.largest_total(cell.generations)
+    size = max(1, min(cell.replicates, STEP_WORK // run))
+    for first in range(0, cell.replicates, size):
+        yield first, min(size, cell.replicates - first)
+
+
+def _steps(cell: Cell, replicates: int, m: int) -> Iterator[int]:
+    """Generations of each step from generation m to the horizon."""
+    most = cell.schedule.largest_total(cell.generations)
+    size = max(1, min(STEP_GENERATIONS, STEP_WORK // (replicates * most)))
+    while m < cell.generations:
+        yield min(size, cell.generations - m)
+        m += size
+
+
+def _save(path: Path, finished: list[Curves], state: "object", record: Curves) -> None:
+    """Write the finished blocks (as one), the state of the block at work, and its record."""
+    done = _joined(finished, axis=0) if finished else {}
+    arrays = {f"done/{k}": v for k, v in done.items()}
+    arrays |= {f"state/{k}": np.asarray(v) for k, v in asdict(state).items()}  # type: ignore[call-overload]
+    arrays |= {f"record/{k}": v for k, v in record.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    spool.save(path, arrays)
+
+
+def _load(path: Path) -> tuple[list[Curves], "statistical.State | None", list[Curves]]:
+    """What `_save` wrote; nothing if it cannot be read."""
+    from models import statistical
+
+    try:
+        arrays = spool.load(path)
+        parts: dict[str, Curves] = {"done": {}, "state": {}, "record": {}}
+        for key, value in arrays.items():
+            part, name = key.split("/")
+            parts[part][name] = value
+        fields = parts["state"]
+        state = statistical.State(m=int(fields.pop("m")), **fields)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        return [], None, []
+    return [parts["done"]] if parts["done"] else [], state, [parts["record"]]
+
+
+def _joined(parts: list[Curves], axis: int) -> Curves:
+    return {name: np.concatenate([p[name] for p in parts], axis=axis) for name in parts[0]}

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -64,10 +64,10 @@ def save(path: Path, arrays: Curves) -> None:
     _replace(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
 
-def load(path: Path) -> Curves:
-    """The arrays of an .npz; pickles are refused."""
+def load(path: Path, names: Collection[str] | None = None) -> Curves:
+    """The arrays of an .npz, or some of them; pickles are refused."""
     with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+        return {name: file[name] for name in file.files if names is None or name in names}
 
 
 def _replace(path: Path, write_to: Callable[[BinaryIO], object]) -> None:

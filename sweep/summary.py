@@ -87,6 +87,8 @@ def totals(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
     else:
         restricted = np.where(reached, T, cell.generations)
         values["collapse_time/restricted_mean"] = float(restricted.mean())
+        if cell.replicates > 1:
+            values["collapse_time/restricted_std"] = float(restricted.std(ddof=1))
     lost = curves["support"] < (cell.source.probabilities() > 0).sum()
     if lost.any(axis=1).all():
         values["extinction_time/mean"] = float(lost.argmax(axis=1).mean() + 1)

@@ -38,13 +38,12 @@ def figures_of(entry: Entry) -> dict[str, str]:
     def number(key: str, digits: int = 4) -> str:
         return f"{values[key]:#.{digits}g}" if key in values else "-"
 
-    if "collapse_time/mean" in values:
-        mean = f"{values['collapse_time/mean']:.4g}"
-        spread = values.get("collapse_time/std", 0.0) / cell.replicates**0.5
-        time = f"{mean} +- {spread:.2g}" if spread else mean
-    else:
-        # Runs that have not collapsed by M count as M: a lower bound on E[T].
-        time = f"> {values.get('collapse_time/restricted_mean', cell.generations):.4g}"
+    kind = "" if "collapse_time/mean" in values else "restricted_"
+    time = f"{values.get(f'collapse_time/{kind}mean', cell.generations):.4g}"
+    if spread := values.get(f"collapse_time/{kind}std", 0.0) / cell.replicates**0.5:
+        time += f" +- {spread:.2g}"
+    if kind:  # runs that have not collapsed by M count as M
+        time = f">= {time}"
     return {
         "sigma": number("sigma/mean"),
         "exact": number("sigma/exact"),
@@ -71,7 +70,7 @@ def text(entries: Sequence[Entry], width: int = 80) -> str:
     spare = width - sum(widths[1:]) - 2 * (len(COLUMNS) - 1)
     widths[0] = min(widths[0], max(spare, 8))
     for number, row in enumerate(rows):
-        name = row[0] if len(row[0]) <= widths[0] else row[0][: widths[0] - 2] + ".."
+        name = row[0] if len(row[0]) <= widths[0] else ".." + row[0][2 - widths[0] :]
         cellstext = [name.ljust(widths[0])]
         cellstext += [value.rjust(w) for value, w in zip(row[1:], widths[1:], strict=True)]
         lines.append("  ".join(cellstext).rstrip())

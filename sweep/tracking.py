@@ -10,7 +10,7 @@ A tracker is passed in, never looked up. `Store` is its address: plain data that
 travels to a worker, where `connect` opens it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -55,7 +55,6 @@ class Identity:
     parent: str | None
     """Run id of the sweep a cell belongs to."""
     start_ms: int
-    params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
 
 
@@ -78,25 +77,44 @@ class Tracker(Protocol):
         """The run id, of an existing run with this key and parent unless `anew`."""
         ...
 
-    def log(self, run: str, points: Sequence[Point], *, start_ms: int) -> None:
-        """Send points; their times are start_ms + step, so a replay is equal."""
+    def log(
+        self,
+        run: str,
+        points: Sequence[Point],
+        *,
+        start_ms: int,
+        params: Mapping[str, str] | None = None,
+    ) -> None:
+        """Send points and params; the time of a point is start_ms + step, so a replay is equal."""
         ...
 
     def attach(self, run: str, path: Path, folder: str | None = None) -> None: ...
 
     def end(
-        self, run: str, status: Status, *, end_ms: int, tags: dict[str, str] | None = None
+        self, run: str, status: Status, *, end_ms: int, tags: Mapping[str, str | None] | None = None
     ) -> None:
-        """Close the run (or open it again, with RUNNING), and add tags."""
+        """Close the run (or open it again, with RUNNING), and set tags; None removes one."""
         ...
 
     def read(self, parent: str | None, key: str | None = None) -> list[Row]:
         """The cells of a sweep (parent given), or the sweeps, latest first; of one key if given."""
         ...
 
+    def finished(self) -> dict[str, str]:
+        """Cell id -> run id, of the finished cells of every sweep of the experiment."""
+        ...
+
     def fetch(self, run: str, artifact: str, folder: Path) -> Path:
         """A local copy of an artifact; FileNotFoundError if the run has none of that name."""
         ...
+
+
+def preload(store: Store) -> None:
+    """Import what `connect` needs."""
+    if store.kind == "mlflow":
+        from sweep.tracking_mlflow import preload as load
+
+        load()
 
 
 def connect(store: Store) -> Tracker:

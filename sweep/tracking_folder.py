@@ -3,7 +3,7 @@
 import json
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +31,23 @@ class FolderTracker:
                 "parent": identity.parent,
                 "start_ms": identity.start_ms,
                 "status": "RUNNING",
-                "params": identity.params,
+                "params": {},
                 "tags": identity.tags,
                 "points": {},
             },
         )
         return run
 
-    def log(self, run: str, points: Sequence[Point], *, start_ms: int) -> None:
+    def log(
+        self,
+        run: str,
+        points: Sequence[Point],
+        *,
+        start_ms: int,
+        params: Mapping[str, str] | None = None,
+    ) -> None:
         document = self._load(run)
+        document["params"] |= params or {}
         for point in points:
             document["points"].setdefault(point.key, {})[str(point.step)] = point.value
         self._save(run, document)
@@ -50,11 +58,12 @@ class FolderTracker:
         shutil.copy(path, target)
 
     def end(
-        self, run: str, status: Status, *, end_ms: int, tags: dict[str, str] | None = None
+        self, run: str, status: Status, *, end_ms: int, tags: Mapping[str, str | None] | None = None
     ) -> None:
         document = self._load(run)
         document["status"] = status
-        document["tags"] |= tags or {}
+        merged = {**document["tags"], **(tags or {})}
+        document["tags"] = {key: value for key, value in merged.items() if value is not None}
         self._save(run, document)
 
     def read(self, parent: str | None, key: str | None = None) -> list[Row]:
@@ -78,6 +87,14 @@ class FolderTracker:
                 )
             )
         return sorted(rows, key=lambda row: -row.start_ms)
+
+    def finished(self) -> dict[str, str]:
+        documents = {path.stem: json.loads(path.read_text()) for path in self.folder.glob("*.json")}
+        return {
+            document["key"]: run
+            for run, document in documents.items()
+            if document["kind"] == "cell" and document["status"] == "FINISHED"
+        }
 
     def fetch(self, run: str, artifact: str, folder: Path) -> Path:
         path = self.folder / run / artifact

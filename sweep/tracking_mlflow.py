@@ -5,12 +5,13 @@ one by one. Runs are found again by their tags, and the time of a point is the
 cell's stored start plus its step, so sending a cell twice adds no row.
 """
 
+import contextlib
 import logging
 import os
+import re
 import sqlite3
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,6 +34,8 @@ class MlflowTracker:
 
         self._name, self._uri = experiment, uri
         try:
+            if uri.startswith("sqlite") and not sqlite_file(uri).exists():
+                _create_sqlite(sqlite_file(uri))
             self._client = MlflowClient(tracking_uri=uri)
             found = self._client.get_experiment_by_name(experiment)
         except MlflowException as error:
@@ -64,17 +67,28 @@ class MlflowTracker:
         run = self._client.create_run(
             self._experiment, start_time=identity.start_ms, tags=tags, run_name=identity.name
         )
-        from mlflow.entities import Param
-
-        params = [Param(key, value) for key, value in identity.params.items()]
-        self._client.log_batch(run.info.run_id, params=params)
         return str(run.info.run_id)
 
-    def log(self, run: str, points: Sequence[Point], *, start_ms: int) -> None:
-        from mlflow.entities import Metric
+    def log(
+        self,
+        run: str,
+        points: Sequence[Point],
+        *,
+        start_ms: int,
+        params: Mapping[str, str] | None = None,
+    ) -> None:
+        from mlflow.entities import Metric, Param
 
-        for first in range(0, len(points), BATCH):
-            batch = points[first : first + BATCH]
+        head = [Param(key, value) for key, value in (params or {}).items()]
+        room = BATCH - len(head)
+        first = points[:room]
+        self._client.log_batch(
+            run,
+            metrics=[Metric(p.key, p.value, start_ms + p.step, p.step) for p in first],
+            params=head,
+        )
+        for at in range(room, len(points), BATCH):
+            batch = points[at : at + BATCH]
             self._client.log_batch(
                 run, metrics=[Metric(p.key, p.value, start_ms + p.step, p.step) for p in batch]
             )
@@ -83,10 +97,13 @@ class MlflowTracker:
         self._client.log_artifact(run, str(path), folder)
 
     def end(
-        self, run: str, status: Status, *, end_ms: int, tags: dict[str, str] | None = None
+        self, run: str, status: Status, *, end_ms: int, tags: Mapping[str, str | None] | None = None
     ) -> None:
         for key, value in (tags or {}).items():
-            self._client.set_tag(run, key, value)
+            if value is None:
+                self._client.delete_tag(run, key)
+            else:
+                self._client.set_tag(run, key, value)
         if status == "RUNNING":
             self._client.update_run(run, status=status)
         else:
@@ -100,6 +117,10 @@ class MlflowTracker:
         if key is not None:
             filters.append(f"tags.{kind} = '{key}'")
         return list(self._search(" and ".join(filters), kind))
+
+    def finished(self) -> dict[str, str]:
+        query = "tags.`sweep.kind` = 'cell' and attributes.status = 'FINISHED'"
+        return {row.key: row.run for row in self._search(query, "cell")}
 
     def fetch(self, run: str, artifact: str, folder: Path) -> Path:
         from mlflow.exceptions import MlflowException
@@ -136,6 +157,12 @@ class MlflowTracker:
                 return
 
 
+def preload() -> None:
+    """Import mlflow now, a second and a half."""
+    quiet()
+    import mlflow.tracking  # noqa: F401
+
+
 def experiments(uri: str) -> list[str]:
     """Names of the experiments of a store."""
     quiet()
@@ -159,7 +186,7 @@ def quiet() -> None:
 def absolute(uri: str) -> str:
     """The URI with a SQLite path made absolute. Raises StoreError for a scheme MLflow lacks."""
     scheme = urlsplit(uri).scheme
-    if scheme.split("+")[0] not in SCHEMES:
+    if scheme not in SCHEMES and scheme.split("+")[0] not in ("postgresql", "mysql"):
         raise StoreError(
             f"tracking.uri: got {redact(uri)!r}; allowed: sqlite:///FILE.db, http://HOST:PORT, "
             "postgresql://.."
@@ -183,36 +210,39 @@ def probe(uri: str, *, timeout: float = 5.0) -> None:
     if scheme == "sqlite":
         _probe_sqlite(sqlite_file(uri))
     elif scheme.startswith("http"):
+        import requests
+
         try:
-            with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=timeout):
-                pass
-        except urllib.error.HTTPError:
-            pass  # it answers; what it thinks of us, MLflow will tell
-        except (OSError, ValueError) as error:
+            requests.get(f"{uri.rstrip('/')}/health", timeout=timeout)
+        except requests.RequestException as error:
+            reason = type(error).__name__  # its text repeats the address, password and all
             raise StoreError(
-                f"tracking.uri: no MLflow server answers at {redact(uri)}: {_line(error)}"
+                f"tracking.uri: no MLflow server answers at {redact(uri)} ({reason})"
             ) from None
     else:
         _probe_database(uri)
 
 
 def _probe_sqlite(path: Path) -> None:
+    """Nothing is created: what does not exist needs only a folder that can be written."""
     if not path.parent.is_dir():
         raise StoreError(f"tracking.uri: {path} cannot be opened: there is no folder {path.parent}")
-    existed = path.exists()
     try:
-        with sqlite3.connect(path, timeout=5.0) as connection:
-            connection.execute("PRAGMA schema_version").fetchone()
-            connection.execute("BEGIN IMMEDIATE")
-            connection.rollback()
-        connection.close()
-    except sqlite3.Error as error:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        for needed in (path, beside(path, "artifacts"), beside(path, "state")):
+            if needed.exists() and not os.access(needed, os.W_OK):
+                raise PermissionError(f"{needed} is read-only")
+        if path.exists():
+            connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=5.0)
+            with contextlib.closing(connection):
+                connection.execute("PRAGMA schema_version").fetchone()
+                connection.execute("BEGIN IMMEDIATE")
+                connection.rollback()
+    except (sqlite3.Error, OSError) as error:
         raise StoreError(
             f"tracking.uri: {path} cannot be opened for writing: {_line(error)}"
         ) from None
-    finally:
-        if not existed and path.exists() and path.stat().st_size == 0:
-            path.unlink()
 
 
 def _probe_database(uri: str) -> None:
@@ -227,18 +257,34 @@ def _probe_database(uri: str) -> None:
         raise StoreError(f"tracking.uri: {redact(uri)} cannot be opened: {_line(error)}") from None
 
 
-def redact(uri: str) -> str:
-    """The URI without its password."""
-    password = urlsplit(uri).password
-    return uri.replace(f":{password}@", ":***@") if password else uri
+def redact(text: str) -> str:
+    """The text without the user names and passwords of addresses in it."""
+    return re.sub(r"://[^/\s]*@", "://***@", text)
+
+
+def _create_sqlite(path: Path) -> None:
+    """A new store appears whole or not at all: half a migration could never be opened again.
+
+    To be called by one process at a time.
+    """
+    from mlflow.tracking import MlflowClient
+
+    for old in path.parent.glob(f".{path.name}.new-*"):
+        old.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.name}.new-{os.getpid()}")
+    MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments()
+    os.replace(temporary, path)
+
+
+def beside(file: Path, what: str) -> Path:
+    """A folder that belongs to a SQLite store: mlflow.db has mlflow-artifacts, mlflow-state."""
+    stem = file.stem if file.suffix == ".db" else file.name
+    return file.parent / f"{stem}-{what}"
 
 
 def _artifact_location(uri: str) -> str | None:
     """A folder beside a SQLite file; elsewhere the server's own choice."""
-    if not uri.startswith("sqlite"):
-        return None
-    path = sqlite_file(uri)
-    return (path.parent / f"{path.stem}-artifacts").as_uri()
+    return beside(sqlite_file(uri), "artifacts").as_uri() if uri.startswith("sqlite") else None
 
 
 def _line(error: Any) -> str:

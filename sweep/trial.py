@@ -1,13 +1,15 @@
 """Run cells one after the other with a tracker in hand; knows nothing of Ray.
 
-The order of a cell is compute, spool, begin, log, attach, end, forget. A crash
-anywhere leaves either nothing or a spooled result, and the same command again
-delivers it. A cell that fails is logged FAILED with its traceback, and its
-neighbours go on.
+The order of a cell is compute, spool, begin, log, attach, end, forget. Once a
+result is spooled a crash anywhere leaves it there, and the same command again
+delivers it: to the run that was begun, with points equal to those already sent.
+A cell that fails is logged FAILED with its traceback, and its neighbours go on.
 """
 
+import tempfile
 import time
 import traceback
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,8 +30,12 @@ class Job:
     """Run id of the sweep."""
     spool: Path
     """Folder for results that are not delivered yet."""
-    known: Mapping[str, str] = field(default_factory=dict)
-    """Cell id -> run id, of runs that an earlier start of this sweep left unfinished."""
+    failed: frozenset[str] = frozenset()
+    """Ids of cells that an earlier attempt logged as FAILED."""
+    donors: Mapping[str, str] = field(default_factory=dict)
+    """Cell id -> run id, of cells that another sweep of this experiment has finished."""
+    driver: int = 0
+    """Process id of the driver, if it is on this machine; a worker without it stops."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +64,11 @@ def run_cells(
     it finished is not run again.
     """
     before = before or {}
-    job = replace(job, known={**job.known, **{key: row.run for key, row in before.items()}})
+    failed = {key for key, row in before.items() if row.status == "FAILED"}
+    job = replace(job, failed=job.failed | failed)
     for cell in cells:
+        if job.driver and not Path(f"/proc/{job.driver}").exists() and Path("/proc/self").exists():
+            return  # the driver was killed; another may be at these cells already
         if cell.id in before and before[cell.id].status == "FINISHED":
             yield Outcome(cell=cell, error=None)
             continue
@@ -76,48 +85,47 @@ def log_failure(cell: Cell, job: Job, tracker: Tracker, trace: str) -> None:
     """Log a cell as FAILED, with the traceback as an artifact."""
     now = _now_ms()
     run = tracker.begin(_identity(cell, job, now))
-    path = job.spool / f"{cell.id}.traceback" / "traceback.txt"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(trace)
-    tracker.attach(run, path)
-    path.unlink()
-    path.parent.rmdir()
+    tracker.log(run, [], start_ms=now, params=cell.params)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "traceback.txt"
+        path.write_text(trace)
+        tracker.attach(run, path)
     tracker.end(run, "FAILED", end_ms=now, tags={"error": trace.strip().splitlines()[-1][:500]})
 
 
 def _run(cell: Cell, job: Job, tracker: Tracker, compute: Compute) -> None:
     result = spool.read(job.spool, cell.id)
-    spooled = result is not None
     if result is None:
         start_ms, start = _now_ms(), time.perf_counter()
-        result = spool.Result(
-            curves=compute(cell, job.spool), start_ms=start_ms, seconds=time.perf_counter() - start
-        )
+        curves = _from_donor(cell, job, tracker) or compute(cell, job.spool)
+        result = spool.Result(curves=curves, start_ms=start_ms, seconds=time.perf_counter() - start)
         spool.write(job.spool, cell.id, result)
     theory = laws(cell)
-    run = job.known.get(cell.id)
-    if run is None:
-        # Without a spooled result no run can have been begun: no need to search.
-        run = tracker.begin(_identity(cell, job, result.start_ms), anew=not spooled)
+    run = tracker.begin(_identity(cell, job, result.start_ms))
     points = summary.points(cell, result.curves, theory)
     points += summary.totals(cell, result.curves, theory)
-    tracker.log(run, points, start_ms=result.start_ms)
+    tracker.log(run, points, start_ms=result.start_ms, params=cell.params)
     tracker.attach(run, spool.curves_file(job.spool, cell.id))
     # The end, too, is derived from what is stored, so that a replay is equal.
     end_ms = result.start_ms + max(1, round(1000 * result.seconds))
-    tracker.end(run, "FINISHED", end_ms=end_ms)
+    failed_before = cell.id in job.failed
+    tracker.end(run, "FINISHED", end_ms=end_ms, tags={"error": None} if failed_before else None)
     spool.remove(job.spool, cell.id)
 
 
+def _from_donor(cell: Cell, job: Job, tracker: Tracker) -> Curves | None:
+    """The curves that another sweep has stored for this very cell, if they can be read."""
+    if cell.id not in job.donors:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return spool.load(tracker.fetch(job.donors[cell.id], "curves.npz", Path(folder)))
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            return None
+
+
 def _identity(cell: Cell, job: Job, start_ms: int) -> Identity:
-    return Identity(
-        key=cell.id,
-        kind="cell",
-        name=cell.name,
-        parent=job.parent,
-        start_ms=start_ms,
-        params=cell.params,
-    )
+    return Identity(key=cell.id, kind="cell", name=cell.name, parent=job.parent, start_ms=start_ms)
 
 
 def _now_ms() -> int:

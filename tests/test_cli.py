@@ -1,102 +1,14 @@
 """The command as users type it: real processes, real Ray, a real SQLite store."""
 
-import os
 import re
-import signal
-import sqlite3
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from sweep import spool
 from sweep.tracking_mlflow import MlflowTracker
-
-SMOKE = ("+experiment=smoke",)
-LONG = (
-    "+experiment=full",
-    f"grid.n=[{','.join(str(n) for n in range(40, 80))}]",
-    "generations=1500",
-    "replicates=150",
-)
-"""Forty cells, about ten seconds of work on two cores."""
-
-
-def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "sweep", *arguments],
-        cwd=folder,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,  # so that a test can kill it with all it started
-    )
-
-
-def sweep(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    process = start(folder, *arguments)
-    out, err = process.communicate(timeout=300)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-
-def dump(folder: Path) -> dict[str, int]:
-    """How many rows each table of the store has."""
-    with sqlite3.connect(folder / "mlflow.db") as connection:
-        return {
-            table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            for table in ("experiments", "runs", "metrics", "params", "tags", "latest_metrics")
-        }
-
-
-def results(folder: Path, experiment: str) -> dict[str, dict[str, np.ndarray]]:
-    """Cell id -> stored curves, of the one sweep in a store; checks that all is in order."""
-    tracker = MlflowTracker(f"sqlite:///{folder / 'mlflow.db'}", experiment)
-    (parent,) = tracker.read(None)
-    assert parent.status == "FINISHED"
-    rows = tracker.read(parent.run)
-    assert len({row.key for row in rows}) == len(rows), "a cell was logged twice"
-    assert {row.status for row in rows} == {"FINISHED"}
-    with tempfile.TemporaryDirectory() as scratch:
-        return {
-            row.key: spool.load(tracker.fetch(row.run, "curves.npz", Path(scratch))) for row in rows
-        }
-
-
-def metric_rows(folder: Path) -> list[tuple[str, str, int, float]]:
-    """Every stored point as (cell, key, step, value), sorted; doubled points appear twice."""
-    with sqlite3.connect(folder / "mlflow.db") as connection:
-        query = (
-            "SELECT t.value, m.key, m.step, m.value FROM metrics m "
-            "JOIN tags t ON t.run_uuid = m.run_uuid AND t.key = 'cell'"
-        )
-        return sorted(connection.execute(query).fetchall())
-
-
-def assert_same(a: dict[str, dict[str, np.ndarray]], b: dict[str, dict[str, np.ndarray]]) -> None:
-    assert a.keys() == b.keys()
-    for key in a:
-        assert a[key].keys() == b[key].keys()
-        for name in a[key]:
-            assert np.array_equal(a[key][name], b[key][name]), (key, name)
-
-
-def wait_for_cells(folder: Path, least: int, timeout: float = 90) -> None:
-    """Until the store has that many finished cells."""
-    deadline = time.monotonic() + timeout
-    query = "SELECT count(*) FROM runs WHERE status = 'FINISHED'"
-    while time.monotonic() < deadline:
-        try:
-            with sqlite3.connect(folder / "mlflow.db", timeout=10) as connection:
-                if connection.execute(query).fetchone()[0] >= least:
-                    return
-        except sqlite3.OperationalError:
-            pass
-        time.sleep(0.05)
-    raise AssertionError(f"{least} cells were not finished in {timeout} s")
+from tests.shell import SMOKE, assert_same, dump, metric_rows, results, sweep
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +18,6 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     done = sweep(folder, *SMOKE)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("long")
-    assert sweep(folder, *LONG, "cluster=inline").returncode == 0
-    return folder
 
 
 def test_the_main_job(smoke: tuple[Path, str]) -> None:
@@ -217,63 +122,6 @@ def test_a_failing_cell_is_reported_and_tried_again(tmp_path: Path) -> None:
     assert again.returncode == 0
     assert "4 of 4 cells finished, 3 of them before" in again.stdout
     assert len(results(tmp_path, "smoke")) == 4
-
-
-def test_ctrl_c_keeps_what_is_finished_and_the_command_goes_on(
-    tmp_path: Path, uninterrupted: Path
-) -> None:
-    process = start(tmp_path, *LONG)
-    wait_for_cells(tmp_path, 3)
-    os.killpg(process.pid, signal.SIGINT)  # what a terminal does
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert re.search(r"interrupted; \d+ of 40 cells are finished and kept", err), err
-    again = sweep(tmp_path, *LONG)
-    assert again.returncode == 0, again.stderr
-    assert re.search(r"40 of 40 cells finished, [1-9]\d* of them before", again.stdout)
-    assert_same(results(tmp_path, "full"), results(uninterrupted, "full"))
-    assert metric_rows(tmp_path) == metric_rows(uninterrupted)
-
-
-def workers(driver: int) -> list[int]:
-    """Process ids of the trials of one driver: Ray renames its workers after what they run."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if path.read_bytes().startswith(b"ray::") and b"Trainable" in path.read_bytes():
-                pid = int(path.parent.name)
-                if os.getsid(pid) == driver or _descends(pid, driver):
-                    found.append(pid)
-        except OSError:
-            continue
-    return found
-
-
-def _descends(pid: int, ancestor: int) -> bool:
-    while pid > 1:
-        if pid == ancestor:
-            return True
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        pid = int(stat.rsplit(")", 1)[1].split()[1])
-    return False
-
-
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds workers in /proc")
-def test_a_killed_worker_and_a_killed_driver_cost_nothing(
-    tmp_path: Path, uninterrupted: Path
-) -> None:
-    process = start(tmp_path, *LONG)
-    wait_for_cells(tmp_path, 2)
-    victims = workers(process.pid)
-    assert victims
-    os.kill(victims[0], signal.SIGKILL)
-    wait_for_cells(tmp_path, 12)
-    process.kill()
-    process.communicate(timeout=60)
-    again = sweep(tmp_path, *LONG)
-    assert again.returncode == 0, again.stderr
-    assert_same(results(tmp_path, "full"), results(uninterrupted, "full"))
-    assert metric_rows(tmp_path) == metric_rows(uninterrupted)
 
 
 @pytest.mark.parametrize(

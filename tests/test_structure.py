@@ -14,7 +14,6 @@ FLOORS = [
         "models.ancestry",
         "models.drift",
         "models.kernel",
-        "models.recursion",
     },
     {"models.streams"},
     {"models.statistical"},

@@ -25,14 +25,12 @@ def rows_of(uri: str, table: str) -> int:
 def test_a_replay_adds_nothing(uri: str, tmp_path: Path) -> None:
     tracker = MlflowTracker(uri, "replay")
     parent = tracker.begin(Identity(key="abc", kind="sweep", name="s", parent=None, start_ms=1000))
-    cell = Identity(
-        key="c1", kind="cell", name="full n=3", parent=parent, start_ms=1000, params={"n": "3"}
-    )
+    cell = Identity(key="c1", kind="cell", name="full n=3", parent=parent, start_ms=1000)
     points = [Point("sigma/mean", m, m / 1000) for m in range(1, 1501)]
     counts = []
     for _ in range(2):
         run = tracker.begin(cell)
-        tracker.log(run, points, start_ms=1000)
+        tracker.log(run, points, start_ms=1000, params={"n": "3"})
         (tmp_path / "a.txt").write_text("x")
         tracker.attach(run, tmp_path / "a.txt")
         tracker.end(run, "FINISHED", end_ms=2000)
@@ -111,7 +109,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_passwords_are_not_shown() -> None:
-    assert tracking_mlflow.redact("http://me:secret@host:5000") == "http://me:***@host:5000"
+    assert tracking_mlflow.redact("http://me:secret@host:5000") == "http://***@host:5000"
     with pytest.raises(StoreError) as caught:
         tracking_mlflow.absolute("ftp://me:secret@host")
     assert "secret" not in str(caught.value)

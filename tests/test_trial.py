@@ -119,12 +119,13 @@ def test_a_long_cell_goes_on_from_its_last_generation(tmp_path: Path, monkeypatc
 
     cell = CELLS[3]
     whole = simulate(cell, tmp_path / "whole")
-    monkeypatch.setattr("sweep.simulate.STEP_WORK", 3 * cell.replicates * 10)
+    # Blocks of one replicate, four steps of five generations each: dies in the second block.
+    monkeypatch.setattr("sweep.simulate.STEP_WORK", 50)
     real_step = statistical.step
     steps: list[int] = []
 
     def dies(setting, state, generations=1):  # type: ignore[no-untyped-def]
-        if state.m >= 9 and len(steps) < 4:
+        if len(steps) == 7:
             raise KeyboardInterrupt
         steps.append(state.m)
         return real_step(setting, state, generations)
@@ -132,9 +133,17 @@ def test_a_long_cell_goes_on_from_its_last_generation(tmp_path: Path, monkeypatc
     monkeypatch.setattr(statistical, "step", dies)
     with pytest.raises(KeyboardInterrupt):
         simulate(cell, tmp_path / "cut", checkpoint_seconds=-1)
-    assert steps == [0, 3, 6]
-    monkeypatch.setattr(statistical, "step", real_step)
+    assert steps == [0, 5, 10, 15, 0, 5, 10]
+    later: list[tuple[int, int]] = []
+
+    def counted(setting, state, generations=1):  # type: ignore[no-untyped-def]
+        later.append((setting.first_replicate, state.m))
+        return real_step(setting, state, generations)
+
+    monkeypatch.setattr(statistical, "step", counted)
     cut = simulate(cell, tmp_path / "cut", checkpoint_seconds=1e9)
+    assert later[:2] == [(1, 15), (2, 0)]
+    monkeypatch.setattr(statistical, "step", real_step)
     assert whole.keys() == cut.keys()
     for name in whole:
         assert np.array_equal(whole[name], cut[name]), name
