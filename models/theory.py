@@ -193,6 +193,33 @@ def sigma_accumulate_subsample(generations: int, *, n: int, N: int, S0: float) -
     return sigma
 
 
+def sigma_contexts(
+    generations: int, *, n: int, c: int, s: int, S0: float, keep_unseen: bool
+) -> Floats:
+    """Mean over c contexts of S_m, m = 1..generations, fully synthetic; exact.
+
+    n samples fall on contexts uniformly, so one gets n_j ~ Bin(n, 1/c), drawn
+    apart from its law. With a = P(n_j = 0) and b = E[1/n_j; n_j > 0],
+
+        S_m = a u + b + (1 - a - b) S_{m-1},
+
+    u = 1/s if an unseen context gets the uniform law, else (from m = 2 on) S_{m-1}.
+    Not covered: contexts rolled out as text, whose n_j depend on the laws.
+    """
+    from scipy.stats import binom
+
+    k = np.arange(n + 1)
+    law = binom.pmf(k, n, 1 / c)
+    a, b = float(law[0]), float((law[1:] / k[1:]).sum())
+    sigma = np.empty(generations)
+    S = S0
+    for m in range(1, generations + 1):
+        u = S if keep_unseen and m > 1 else 1 / s
+        S = a * u + b + (1 - a - b) * S
+        sigma[m - 1] = S
+    return sigma
+
+
 C0 = math.e**3 / (2 * math.pi)
 C1 = 6 * math.e / math.pi**1.5
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from models.contexts import DRAWS, UNSEEN
 from models.schedules import LARGEST_SAMPLE, RULES
 from models.source import FAMILIES
 
@@ -19,10 +20,11 @@ AXES = ("n", "N", "K", "S0")
 DEFAULTS: dict[str, tuple[float, ...]] = {"n": (10,), "N": (100,), "K": (2,), "S0": (0.1,)}
 """What an axis is when nobody gives it and a schedule needs it."""
 
-FIGURES = ("curves", "initial", "windows", "collapse_time", "schedules")
+FIGURES = ("curves", "initial", "windows", "collapse_time", "schedules", "simplex")
 """curves: sigma over deviation, a column a cell. initial: with p(0) above them.
 windows: with the law of T below them. collapse_time: mean T against n, a column an
-initial law. schedules: all cells on the same axes."""
+initial law. schedules: all cells on the same axes. simplex: the laws of all contexts,
+where s = 3."""
 
 
 class ConfigError(ValueError):
@@ -93,6 +95,12 @@ class Settings:
     name: str
     purpose: str
     model: str
+    context_length: int
+    """l; 0: one context, the model of the theory."""
+    context_draw: str
+    """How contexts are drawn; see `models.contexts`."""
+    unseen: str
+    """What a context gets that no sample falls on."""
     grid: Grid
     source: SourceSettings
     generations: int
@@ -116,7 +124,7 @@ KEYS: dict[str, tuple[str, ...]] = {
         "name", "purpose", "cost", "figure", "model", "grid", "source", "generations", "replicates",
         "seed", "cluster", "tracking", "dry_run", "force", "output",
     ),
-    "model": ("name",),
+    "model": ("name", "context_length", "context_draw", "unseen"),
     "grid": ("schedule", *AXES, "reuse", "zip", "alpha", "total"),
     "source": ("family", "s", "support", "seed"),
     "cluster": ("kind", "num_cpus", "cpus_per_trial", "max_failures"),
@@ -169,6 +177,9 @@ def parse(config: Mapping[str, Any]) -> Settings:
         name=name,
         purpose=_text(config["purpose"] or name, "purpose"),
         model=_choice(sections["model"]["name"], "model.name", ("statistical",)),
+        context_length=_whole(sections["model"]["context_length"], "model.context_length", 0, 64),
+        context_draw=_choice(sections["model"]["context_draw"], "model.context_draw", DRAWS),
+        unseen=_choice(sections["model"]["unseen"], "model.unseen", UNSEEN),
         grid=_grid(grid),
         source=SourceSettings(
             family=_choice(source["family"], "source.family", FAMILIES),

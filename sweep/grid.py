@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from models.contexts import SCHEDULES as CONTEXT_SCHEDULES
+from models.contexts import Contexts
 from models.schedules import LARGEST_SAMPLE, RULES, Schedule
 from models.source import Source
 from models.streams import STREAM, canonical
@@ -32,6 +34,8 @@ class Cell:
     generations: int
     replicates: int
     seed: int
+    contexts: Contexts | None = None
+    """None: one context."""
 
     @cached_property
     def id(self) -> str:
@@ -50,6 +54,8 @@ class Cell:
         shown = [f"{axis}={value}" for axis, value in axes if value is not None]
         if self.schedule.reuse:
             shown.append("kept")
+        if self.contexts is not None:
+            shown.append(f"l={self.contexts.length}")
         return " ".join([self.schedule.name, *shown])
 
     @property
@@ -67,6 +73,9 @@ class Cell:
             "support": self.source.support,
             "family": self.source.family,
             "source_seed": self.source.seed,
+            "context_length": self.contexts and self.contexts.length,
+            "context_draw": self.contexts and self.contexts.draw,
+            "unseen": self.contexts and self.contexts.unseen,
             "generations": self.generations,
             "replicates": self.replicates,
             "seed": self.seed,
@@ -108,6 +117,13 @@ def cell_from_params(params: Mapping[str, str]) -> Cell:
         generations=int(params["generations"]),
         replicates=int(params["replicates"]),
         seed=int(params["seed"]),
+        contexts=Contexts(
+            length=int(params["context_length"]),
+            draw=params["context_draw"],
+            unseen=params["unseen"],
+        )
+        if "context_length" in params
+        else None,
     )
 
 
@@ -138,6 +154,7 @@ def expand(settings: Settings) -> tuple[list[Cell], list[str]]:
                     generations=settings.generations,
                     replicates=settings.replicates,
                     seed=settings.seed,
+                    contexts=_contexts(settings, schedule),
                 )
                 point["S0"] = S0
                 _check_size(cell)
@@ -156,13 +173,17 @@ def memory(cell: Cell) -> int:
 
     Runs are simulated in blocks; a block of many small ones needs little.
     """
+    curves = 2 * 8 * 8 * cell.replicates * cell.generations
+    if cell.contexts is not None:
+        law = 8 * cell.contexts.count(cell.source.s) * cell.source.s
+        return curves + 12 * law * cell.replicates + law * (cell.generations + 1)
     models = cell.schedule.reach(cell.generations)
     pool = cell.schedule.largest_pool(cell.generations)
     alive = min(cell.source.support, pool)
     window = (cell.schedule.K or 0) if cell.schedule.rule.keeps == "window" else 0
     state = 12 * models * alive + 8 * (window + 2) * cell.source.support
     # eight curves as recorded, and once more while they are stored
-    return 2 * 8 * 8 * cell.replicates * cell.generations + 2 * state + 4 * (models + 4) * pool
+    return curves + 2 * state + 4 * (models + 4) * pool
 
 
 def _points(settings: Settings, name: str) -> list[dict[str, Any]]:
@@ -200,6 +221,25 @@ def _shares(settings: Settings, name: str) -> list[dict[str, Any]]:
         used = [axis for axis in ("n", "N") if axis in RULES[name].axes]
         found.append(both if len(used) == 2 else {used[0]: total})
     return found
+
+
+def _contexts(settings: Settings, schedule: Schedule) -> Contexts | None:
+    """The checked contexts, if there are any."""
+    if settings.context_length == 0:
+        return None
+    if schedule.name not in CONTEXT_SCHEDULES:
+        raise ConfigError(
+            f"grid.schedule: got {schedule.name!r} with model.context_length="
+            f"{settings.context_length}; allowed with contexts: {', '.join(CONTEXT_SCHEDULES)}"
+        )
+    contexts = Contexts(
+        length=settings.context_length, draw=settings.context_draw, unseen=settings.unseen
+    )
+    try:
+        contexts.count(settings.source.s)
+    except ValueError as error:
+        raise ConfigError(f"model.{error}") from None
+    return contexts
 
 
 def _source(settings: Settings, S0: float | None) -> Source:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import ancestry, drift, theory
+from models.contexts import Contexts
 from sweep.grid import Cell
 
 LARGEST_RECURSION = 2 * 10**8
@@ -38,6 +39,9 @@ def laws(cell: Cell, *, deviation: bool = True) -> Laws:
     deviation: whether to compute its exact law, which is the dear one.
     """
     found = Laws()
+    if cell.contexts is not None:
+        _contexts(cell, cell.contexts, found)
+        return found
     name = cell.schedule.name
     if name == "full" or (name == "recent" and cell.schedule.K == 1):
         _full(cell, found, deviation)
@@ -48,6 +52,18 @@ def laws(cell: Cell, *, deviation: bool = True) -> Laws:
     else:
         _moments(cell, found)
     return found
+
+
+def _contexts(cell: Cell, contexts: Contexts, found: Laws) -> None:
+    if cell.schedule.name == "full" and contexts.draw == "uniform":
+        found.curves["sigma/exact"] = theory.sigma_contexts(
+            cell.generations,
+            n=cell.schedule.n or 0,
+            c=contexts.count(cell.source.s),
+            s=cell.source.s,
+            S0=cell.source.concentration,
+            keep_unseen=contexts.unseen == "keep",
+        )
 
 
 def _full(cell: Cell, found: Laws, deviation: bool) -> None:

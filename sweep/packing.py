@@ -20,6 +20,10 @@ that none waits long for the last."""
 def seconds(cell: Cell) -> float:
     """Estimated seconds to compute and log a cell on one core."""
     schedule, M = cell.schedule, cell.generations
+    if cell.contexts is not None:
+        table = cell.contexts.count(cell.source.s) * cell.source.s
+        samples = schedule.largest_total(M) * (cell.contexts.draw == "text")
+        return cell.replicates * M * (2e-4 + 1e-7 * table + 2e-6 * samples)
     picks = schedule.largest_total(M)
     alive = min(cell.source.support, picks)
     computing = cell.replicates * M * (60 + 6 * picks + 4 * alive) * 1e-9

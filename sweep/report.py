@@ -124,14 +124,19 @@ def _draw(
     title = shared if name in shared.split(", ") else f"{name} ({shared})" if shared else name
     if len(panels) < len(done):
         title += f": {len(panels)} of {len(done)} cells"
-    if kind == "collapse_time":
+    if kind == "simplex" and "laws" in panels[0].curves:
+        figure = figures.simplex_figure(panels[0], title)
+        words = f"the laws of all contexts on the simplex over generations, for {names[0]}"
+    elif kind == "collapse_time":
         figure = figures.collapse_time_figure(panels, title)
         words = "mean collapse time against n, with its exact value and lower bound"
     elif kind == "schedules":
         figure = figures.schedules_figure(panels, title)
         words = f"mean sigma and deviation against the generation for {', '.join(names)}"
     else:
-        figure = figures.curves_figure(panels, title, figures.ROWS[kind])
+        figure = figures.curves_figure(
+            panels, title, figures.ROWS.get(kind, figures.ROWS["curves"])
+        )
         shown = ", ".join(names[i] for i in picked)
         words = f"sigma and deviation against the generation, with theory, for {shown}"
     files = figures.save(figure, folder, name)

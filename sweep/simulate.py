@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.contexts import Contexts
 from sweep import spool
 from sweep.grid import Cell
 from sweep.summary import Curves
@@ -35,6 +36,8 @@ def simulate(cell: Cell, folder: Path, checkpoint_seconds: float = CHECKPOINT_SE
     `folder` holds the checkpoint of a long run; one that cannot be read is
     ignored, and the run starts anew.
     """
+    if cell.contexts is not None:
+        return _with_contexts(cell, cell.contexts)
     from models import statistical  # compiles on first use: workers only
 
     path = folder / cell.id / "checkpoint.npz"
@@ -66,6 +69,36 @@ def simulate(cell: Cell, folder: Path, checkpoint_seconds: float = CHECKPOINT_SE
     curves["support"] = curves["support"].astype(np.int64)
     T = curves["collapse_time"]
     curves["collapsed"] = (T[:, None] > 0) & (T[:, None] <= np.arange(1, cell.generations + 1))
+    return curves
+
+
+def _with_contexts(cell: Cell, contexts: Contexts) -> Curves:
+    """The same curves, means over contexts; where s = 3 also `laws`, (M + 1, c, 3), of run 0."""
+    from models import contexts as model
+
+    setting = model.Setting(
+        schedule=cell.schedule,
+        source=cell.source,
+        contexts=contexts,
+        replicates=cell.replicates,
+        seed=cell.seed,
+    )
+    state = model.init(setting)
+    records, laws = [], [state.p[0]]
+    for _ in range(cell.generations):
+        state, record = model.step(setting, state)
+        records.append(record)
+        if cell.source.s == 3:
+            laws.append(state.p[0])
+    curves = _joined(records, axis=1)
+    dirac = curves.pop("dirac") > 0
+    T = np.where(dirac.any(axis=1), dirac.argmax(axis=1) + 1, 0)
+    generation = np.arange(1, cell.generations + 1)
+    curves["collapsed"] = (T[:, None] > 0) & (T[:, None] <= generation)
+    # With unseen contexts given the uniform law, a Dirac generation need not be final.
+    curves["collapse_time"], curves["absorption_time"] = T, np.zeros_like(T)
+    if cell.source.s == 3:
+        curves["laws"] = np.array(laws)
     return curves
 
 
