@@ -22,6 +22,11 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[test]'
 	@touch $@
 
+# Minutes: law against simulation for every schedule, with a printed verdict.
+verify: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[verify]'
+	$(BIN)/python -m tests.verification
+
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

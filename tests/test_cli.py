@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from sweep.tracking_mlflow import MlflowTracker
-from tests.shell import SMOKE, assert_same, dump, metric_rows, results, sweep
+from tests.shell import (
+    SMOKE,
+    assert_same,
+    dump,
+    metric_rows,
+    results,
+    start,
+    sweep,
+    wait_for_cells,
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,26 +111,39 @@ def test_force_runs_everything_anew_and_keeps_the_old(tmp_path: Path) -> None:
         assert [row.status for row in tracker.read(parent.run)] == ["FINISHED"] * 4
 
 
-def test_a_failing_cell_is_reported_and_tried_again(tmp_path: Path) -> None:
-    """A file where the second cell wants its folder: a real failure of one cell alone."""
+def test_dry_run_makes_nothing(tmp_path: Path) -> None:
     plan = sweep(tmp_path, *SMOKE, "dry_run=true")
     assert plan.returncode == 0
+    assert plan.stdout.count("  to do ") == 4
     assert [p.name for p in tmp_path.iterdir()] == []
-    (cell,) = re.findall(r"^partial .*?([0-9a-f]{12})", plan.stdout, flags=re.M)
-    obstacle = tmp_path / "mlflow-state" / "spool" / cell
-    obstacle.parent.mkdir(parents=True)
+
+
+def test_a_failing_cell_is_reported_and_tried_again(tmp_path: Path) -> None:
+    """A file where the last cell wants its folder: a real failure of one cell alone."""
+    arguments = (
+        "+experiment=full", f"grid.n=[{','.join(map(str, range(40, 60)))}]",
+        "replicates=2000", "cluster=inline",
+    )  # fmt: skip
+    plan = sweep(tmp_path, *arguments, "dry_run=true")
+    (cell,) = re.findall(r"^full n=59 .*?([0-9a-f]{12})", plan.stdout, flags=re.M)
+    process = start(tmp_path, *arguments)
+    wait_for_cells(tmp_path, 1)
+    tracker = MlflowTracker(f"sqlite:///{tmp_path / 'mlflow.db'}", "full")
+    (parent,) = tracker.read(None)
+    obstacle = tmp_path / "mlflow-state" / "spool" / parent.run / cell
     obstacle.touch()
-    done = sweep(tmp_path, *SMOKE)
-    assert done.returncode == 1
-    assert "3 of 4 cells finished" in done.stdout
-    assert re.search(r"^FAILED +partial n=10 N=100 S0=0.1: \w+Error", done.stderr, flags=re.M)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, err
+    assert "19 of 20 cells finished" in out
+    assert re.search(r"^FAILED +full n=59 S0=0.1: \w+Error", err, flags=re.M)
     obstacle.unlink()
-    plan = sweep(tmp_path, *SMOKE, "dry_run=true")
-    assert plan.stdout.count("  done ") == 3
-    again = sweep(tmp_path, *SMOKE, "cluster=inline")
+    plan = sweep(tmp_path, *arguments, "dry_run=true")
+    assert plan.stdout.count("  done ") == 19
+    again = sweep(tmp_path, *arguments)
     assert again.returncode == 0
-    assert "4 of 4 cells finished, 3 of them before" in again.stdout
-    assert len(results(tmp_path, "smoke")) == 4
+    assert "20 of 20 cells finished, 19 of them before" in again.stdout
+    assert len(results(tmp_path, "full")) == 20
+    assert not any("error" in row.tags for row in tracker.read(parent.run))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +154,7 @@ def test_a_failing_cell_is_reported_and_tried_again(tmp_path: Path) -> None:
         (("experiment=partial",), "write +experiment=NAME, with the plus"),
         ((*SMOKE, "grid.n=10,37"), "grid.n: got 10,37; write a list: grid.n=[10,37]"),
         (("-m", *SMOKE), "-m: a sweep is one command with lists"),
-        ((*SMOKE, "--dry-run"), "--dry-run: options are keys; write dry_run=VALUE"),
+        ((*SMOKE, "--dry-run"), "--dry-run: options are keys without dashes; write dry_run"),
         ((*SMOKE, "grid.m=3"), "grid.m: unknown key; did you mean grid.n?"),
         ((*SMOKE, "model=gtp"), "model: got 'gtp'; allowed: "),
         ((*SMOKE, "grid.n=[1,"), "cannot read one of: "),

@@ -1,0 +1,1 @@
+"""Long checks of law against simulation, with a printed verdict: `make verify`."""
