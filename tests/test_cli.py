@@ -154,7 +154,10 @@ def test_a_failing_cell_is_reported_and_tried_again(tmp_path: Path) -> None:
         (("experiment=partial",), "write +experiment=NAME, with the plus"),
         ((*SMOKE, "grid.n=10,37"), "grid.n: got 10,37; write a list: grid.n=[10,37]"),
         (("-m", *SMOKE), "-m: a sweep is one command with lists"),
-        ((*SMOKE, "--dry-run"), "--dry-run: options are keys without dashes; write dry_run"),
+        (
+            (*SMOKE, "--dry-run"),
+            "--dry-run: unknown flag; options are keys without dashes; write dry_run=VALUE",
+        ),
         ((*SMOKE, "grid.m=3"), "grid.m: unknown key; did you mean grid.n?"),
         ((*SMOKE, "model=gtp"), "model: got 'gtp'; allowed: "),
         ((*SMOKE, "grid.n=[1,"), "cannot read one of: "),
