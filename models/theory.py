@@ -244,6 +244,49 @@ def deviation_bound(*, n: int, N: int, s: int) -> float:
     return math.exp(log_bound) if log_bound < 700 else math.inf
 
 
+def phi(x: float) -> float:
+    """The function of Lemma 1: log((1 - x) / x) / (1 - 2 x) on (0, 1/2], phi(1/2) = 2; falling."""
+    return 2.0 if abs(x - 0.5) < 1e-6 else math.log((1 - x) / x) / (1 - 2 * x)
+
+
+def largest_split(counts: NDArray[np.int64]) -> float:
+    """max over sets A of tokens of q(A) q(A^c), q the empirical law of the counts; in [0, 1/4].
+
+    The sums that some set reaches are found by a subset-sum dynamic program, as
+    the bits of an integer; the best is the one nearest half.
+    """
+    total = int(counts.sum())
+    reached = 1
+    for count in counts[counts > 0]:
+        reached |= reached << int(count)
+    half = total // 2
+    best = (reached & ((1 << (half + 1)) - 1)).bit_length() - 1
+    return best * (total - best) / total**2
+
+
+def deviation_bound_theorem_4(
+    *, n: int, N: int, s: int, p: Floats, draws: int = 400, seed: int = 0
+) -> float:
+    """Bound on E||p(m) - p(1)||_1, m >= 2, with N kept real samples (Theorem 4, eq. 16).
+
+    sqrt(pi n / phi(zeta)) G_n(s) / N, zeta = 1/2 - (1/2 - 2 lambda) (N / (N + n))^2, and
+    lambda = E[max_A p(1)(A) p(1)(A^c)]. lambda has no closed form: it is the mean over
+    `draws` draws of p(1), increased by three standard errors so that the bound
+    stays one. It is near 1/4, and the bound near Theorem 3's, unless one token
+    holds more than half; vacuous wherever that is, but for such laws.
+
+    Args:
+        p: p(0), shape (support,).
+    """
+    rng = np.random.default_rng(seed)
+    split = np.array([largest_split(counts) for counts in rng.multinomial(N, p, size=draws)])
+    spread = 3 * split.std(ddof=1) / math.sqrt(draws)
+    lam = min(0.25, float(split.mean() + spread))
+    zeta = 0.5 - (0.5 - 2 * lam) * (N / (N + n)) ** 2
+    log_bound = 0.5 * math.log(math.pi * n / phi(zeta)) + log_G(n, s) - math.log(N)
+    return math.exp(log_bound) if log_bound < 700 else math.inf
+
+
 def harmless_n_bound(*, N: int, s: int, eps: float) -> float:
     """The n up to which eq. (11) promises E||p(m) - p(1)||_1 < eps.
 

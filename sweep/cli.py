@@ -112,7 +112,7 @@ def sweep(config: dict[str, Any], arguments: Sequence[str]) -> int:
     cells, notices = expand(settings)
     run.check(settings)
     for notice in notices:
-        print(f"notice: {notice}")
+        print(textwrap.fill(f"notice: {notice}", 80, subsequent_indent="  "))
     with run.store(settings) as address:
         if settings.dry_run:
             from sweep.plan import plan

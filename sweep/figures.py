@@ -73,7 +73,7 @@ def curves_figure(panels: Sequence[Panel], title: str, rows: Sequence[str]) -> "
     """
     from matplotlib.figure import Figure
 
-    columns = min(COLUMNS, len(panels))
+    columns = min(COLUMNS, len(panels)) if len(panels) != COLUMNS + 1 else COLUMNS + 1
     blocks = math.ceil(len(panels) / columns)
     height = len(rows)
     width = max(5.0, 2.9 * columns + 0.7)
@@ -178,7 +178,7 @@ def _draw(axes: "Axes", panel: Panel, name: str) -> list[str]:
     kinds = ["mean"]
     if len(values) > 1:
         kinds += ["run", "band"]
-        alpha = max(0.05, min(0.6, 8 / len(values), 20 / len(m))) + 0.12
+        alpha = min(0.6, max(0.05, 20 / len(values)) * min(1.0, 100 / len(m)) + 0.02)
         axes.plot(m, values[:MOST_RUNS].T, color=RUN, lw=0.45, alpha=alpha, zorder=2)
         low, high = np.quantile(values, (0.05, 0.95), axis=0)
         axes.fill_between(m, low, high, color=BAND, alpha=0.28, lw=0, zorder=1)
@@ -354,8 +354,9 @@ def overview_figure(
         axes.set_xticks([], minor=True)
         axes.set_xlabel("samples per generation $n$")
         axes.set_ylabel(label)
-        axes.margins(0.08, 0.1)
-        axes.set_ylim(0, axes.get_ylim()[1] if axes.get_ylim()[1] > 0 else 1.0)
+        axes.margins(0.08)
+        top = 1.06 * axes.get_ylim()[1]
+        axes.set_ylim(0, top if top > 0 else 1.0)
         style(axes)
     figure.suptitle(title, fontsize=12)
     handles, names = panels[0].get_legend_handles_labels()

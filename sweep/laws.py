@@ -17,6 +17,8 @@ from sweep.grid import Cell
 LARGEST_RECURSION = 2 * 10**8
 """Most work, generations x (window^2 + 1000), of the second-moment recursions: seconds."""
 
+CLOSE = 6.0
+"""Theorem 4 improves on Theorem 3 by a small factor: computed where that may help."""
 DRIFT_WORK = 4 * 10**9
 """Most multiplications for a cell's exact deviation: about two seconds."""
 
@@ -110,6 +112,10 @@ def _partial(cell: Cell, found: Laws, deviation: bool) -> None:
         found.notes.append(
             "Theorem 3 is vacuous: its bound on the deviation is above 2, which none exceeds."
         )
+    if bound < CLOSE and N <= 10**5:
+        refined = theory.deviation_bound_theorem_4(n=n, N=N, s=source.s, p=p)
+        if refined < 2:
+            found.curves["deviation/bound_theorem_4"] = np.where(m >= 2, refined, np.nan)
     promised = theory.harmless_n_bound(N=N, s=source.s, eps=1.0)
     found.notes.append(
         f"Eq. (11) promises a deviation below 1 up to n = {promised:.3g}."

@@ -135,3 +135,24 @@ def test_theorem_3_and_its_vacuity() -> None:
     assert n > 1
     assert theory.deviation_bound(n=int(n), N=10**6, s=10) < 0.1
     assert theory.deviation_bound(n=10**6, N=10, s=3000) == math.inf
+
+
+def test_theorem_4_and_what_it_is_made_of() -> None:
+    assert theory.phi(0.5) == 2
+    assert theory.phi(0.25) == pytest.approx(2 * math.log(3))
+    assert theory.phi(0.4999) == pytest.approx(2, abs=1e-3)
+    for counts in ([5], [3, 3], [6, 1, 1], [4, 3, 2], [7, 5, 3, 1, 1]):
+        total = sum(counts)
+        every = [
+            sum(part) * (total - sum(part)) / total**2
+            for size in range(len(counts) + 1)
+            for part in itertools.combinations(counts, size)
+        ]
+        assert theory.largest_split(np.array(counts)) == pytest.approx(max(every))
+    # Near Theorem 3 for a spread law, well below it where one token holds nearly all.
+    spread, peaked = np.full(20, 0.05), np.array([0.999] + [0.001 / 19] * 19)
+    third = theory.deviation_bound(n=2, N=10**4, s=20)
+    assert theory.deviation_bound_theorem_4(n=2, N=10**4, s=20, p=spread) == pytest.approx(
+        third, rel=1e-3
+    )
+    assert theory.deviation_bound_theorem_4(n=2, N=10**4, s=20, p=peaked) < 0.75 * third
