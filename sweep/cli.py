@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from models.schedules import RULES
 from sweep.config import KEYS, ConfigError, Settings, key_paths, nearest, parse
 
 if TYPE_CHECKING:
@@ -70,11 +71,13 @@ def _main(arguments: list[str]) -> int:
     from omegaconf import DictConfig, OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    listing = "\n".join(
-        textwrap.fill(f"{name:<15} {purpose}", 78, initial_indent="  ", subsequent_indent=" " * 18)
-        for name, purpose in experiments().items()
-    )
-    OmegaConf.register_new_resolver("experiments", lambda: listing, replace=True)
+    named = {name: rule.purpose for name, rule in RULES.items()}
+    for resolver, lines in (("experiments", experiments()), ("schedules", named)):
+        listing = "\n".join(
+            textwrap.fill(f"{name:<21} {what}", 78, initial_indent="  ", subsequent_indent=" " * 24)
+            for name, what in lines.items()
+        )
+        OmegaConf.register_new_resolver(resolver, lambda text=listing: text, replace=True)
     # Composed inside Hydra, run outside it: Hydra adds lines of its own to our errors.
     composed: list[DictConfig] = []
     before = os.environ.get("HYDRA_FULL_ERROR")
