@@ -18,9 +18,12 @@ no sample falls on.
 p(0) gives every context the source's law: dirichlet, a draw of its own; other
 families, the same law on tokens in a random order.
 
+Cost, measured on one core at s = 65, l = 2 (c = 4225) and n = 100,000: 2.2 MB a
+model, 4 s once to solve 4225 laws of the dirichlet family, and a replicate and
+generation 18 ms (contexts drawn uniformly) or 190 ms (as text, 2 us a sample).
+
 Not covered: schedules that draw from more than the last model, or that keep
-more than the real corpus; s = 65, l = 2 (c = 4225) costs 2.2 MB and about
-5 ms a replicate and generation, l = 3 a hundred times that.
+more than the real corpus.
 """
 
 from dataclasses import dataclass, replace
