@@ -116,7 +116,9 @@ def occupancy(n: int) -> Floats:
 
 def _phi(n: int, p: Floats) -> Floats:
     """phi(k), k = 0..n, shape (n + 1,)."""
-    positive = np.log(p[p > 0])
-    phi = np.exp(np.arange(n + 1)[:, None] * positive).sum(axis=1)
+    values, times = np.unique(p[p > 0], return_counts=True)
+    k, phi = np.arange(n + 1), np.zeros(n + 1)
+    for value, many in zip(values, times, strict=True):  # one at a time: there may be many
+        phi += many * np.exp(k * np.log(value))
     phi[1] = 1.0
     return np.asarray(phi, np.float64)

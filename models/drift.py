@@ -31,8 +31,8 @@ Floats = NDArray[np.float64]
 
 ERROR = 1e-9
 """Bound on the absolute error of every value."""
-LARGEST_TABLE = 4 * 10**7
-"""Most entries of the table of binomial laws, (N + n + 1) (n + 1): 320 MB."""
+LARGEST_TABLE = 10**7
+"""Most entries of the table of binomial laws, (N + n + 1) (n + 1): 80 MB."""
 LARGEST_WORK = 2 * 10**10
 """Most multiplications, counted before they are made: some ten seconds."""
 
@@ -45,6 +45,7 @@ def deviation_partial(
     Raises ValueError if it would take more memory than `LARGEST_TABLE` or more
     multiplications than `most_work`.
     """
+    _fits(N + n, n, p)
     weight, cut = _weights(N, p), _cut(generations, p)
     starts = _starts(weight)
     spread = min(n + 1, int(40 * np.sqrt(n / 4 + 1)))
@@ -74,6 +75,7 @@ def deviation_full(generations: int, *, n: int, p: Floats, most_work: int = LARG
     Raises ValueError if it would take more memory than `LARGEST_TABLE` or more
     multiplications than `most_work`.
     """
+    _fits(n, n, p)
     weight = _weights(n, p)
     starts = _starts(weight)
     _refuse(generations * len(starts) * (n + 1) ** 2 // 8, most_work, n, None)
@@ -95,13 +97,25 @@ def deviation_real(*, N: int, p: Floats) -> float:
     """E||p(m) - p(1)||_1, m >= 2, with N fresh real samples every generation: the control arm.
 
     Two independent counts X, Y ~ Bin(N, p_i) differ by E|X - Y| = 2 sum_k F(k) (1 - F(k)).
+    Raises ValueError if N times the number of distinct p_i is above `LARGEST_TABLE`.
     """
+    _fits(N, 0, p)
     total = 0.0
     values, times = np.unique(p[p > 0], return_counts=True)
     for value, many in zip(values, times, strict=True):
         F = np.minimum(1.0, np.cumsum(_binomial_law(N, float(value))))
         total += many * 2 / N * float((F * (1 - F)).sum())
     return total
+
+
+def _fits(total: int, n: int, p: Floats) -> None:
+    """Refuse, before anything is built, what would take too much memory or time."""
+    entries = (total + 1) * max(n + 1, len(np.unique(p)))
+    if entries > LARGEST_TABLE:
+        raise ValueError(
+            f"n: got {n} of {total} samples; the exact deviation is computed while the samples "
+            f"times n, and times the distinct probabilities, are below {LARGEST_TABLE}; simulate"
+        )
 
 
 def _weights(N: int, p: Floats) -> Floats:
@@ -121,7 +135,7 @@ def _starts(weight: Floats) -> NDArray[np.intp]:
 
 
 def _cut(generations: int, p: Floats) -> float:
-    """Probability that may be left out at one place: 3 places a generation and token."""
+    """Probability that may be left out at one place: 4 tails a generation and token."""
     return ERROR / (8 * max(2, len(p)) * (generations + 1))
 
 
@@ -134,11 +148,6 @@ def _binomial_law(n: int, q: float) -> Floats:
 
 def _binomial_laws(n: int, total: int) -> Floats:
     """Row k: the law of Bin(n, k / total); shape (total + 1, n + 1)."""
-    if (total + 1) * (n + 1) > LARGEST_TABLE:
-        raise ValueError(
-            f"n: got {n} of {total} samples; the exact deviation is computed while "
-            f"(N + n) n is below {LARGEST_TABLE}; simulate beyond"
-        )
     c = np.arange(n + 1)
     k = np.arange(total + 1)[:, None]
     ways = gammaln(n + 1) - gammaln(c + 1) - gammaln(n - c + 1)

@@ -20,8 +20,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RUN, MEAN, BAND, EXACT, BOUND = "#E69F00", "#D55E00", "#8C8C8C", "#0072B2", "#009E73"
-COLOURS = (EXACT, MEAN, BOUND, "#CC79A7", RUN, "#56B4E9", "#000000", "#7F7F7F", "#8C564B")
-MARKERS = "osD^vPXh*"
+COLOURS = (
+    EXACT,
+    MEAN,
+    BOUND,
+    "#CC79A7",
+    RUN,
+    "#56B4E9",
+    "#000000",
+    "#7F7F7F",
+    "#8C564B",
+    "#332288",
+)
+MARKERS = "osD^vPXh*<"
 COLUMNS = 4
 """Panels side by side."""
 MOST_PANELS = 12
@@ -151,7 +162,7 @@ def _draw_times(axes: "Axes", panel: Panel) -> list[str]:
     kinds = []
     axes.set_xlabel("collapse time $T$")
     axes.set_xlim(0, M)
-    edges = np.unique(np.linspace(0.5, M + 0.5, 26).round() + 0.5) - 0.5
+    edges = np.unique(np.linspace(0, M, 26).round()) + 0.5  # T = m lies between m - 0.5 and m + 0.5
     if len(reached):
         axes.hist(reached, bins=list(edges), weights=np.full(len(reached), 1 / len(T)), color=RUN)
         if len(reached) == len(T):
@@ -159,7 +170,7 @@ def _draw_times(axes: "Axes", panel: Panel) -> list[str]:
             kinds.append("mean")
     if "collapsed/exact" in panel.laws.curves:
         rho = np.concatenate([[0.0], panel.laws.curves["collapsed/exact"]])
-        mass = np.diff(rho[np.minimum(edges.astype(int), M)])
+        mass = np.diff(rho[edges.astype(int)])
         axes.step(
             edges, np.append(mass, mass[-1]), where="post", color=EXACT, lw=1.6, ls=(0, (4, 2))
         )
@@ -187,6 +198,7 @@ def _draw(axes: "Axes", panel: Panel, name: str) -> list[str]:
     for key, colour, dash, kind in (
         (f"{name}/exact", EXACT, (0, (4, 2)), "exact"),
         (f"{name}/bound", BOUND, ":", "bound"),
+        (f"{name}/bound_theorem_4", BOUND, (0, (1, 3)), "bound"),
     ):
         if key in panel.laws.curves:
             axes.plot(m, panel.laws.curves[key][at - 1], color=colour, lw=1.8, ls=dash,

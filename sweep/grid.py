@@ -159,7 +159,7 @@ def expand(settings: Settings) -> tuple[list[Cell], list[str]]:
                 point["S0"] = S0
                 _check_size(cell)
                 cells[cell] = None
-    return list(cells), _notices(settings)
+    return list(cells), _notices(settings, list(cells))
 
 
 def sweep_id(name: str, cells: list[Cell]) -> str:
@@ -275,16 +275,18 @@ def _check_size(cell: Cell) -> None:
         )
 
 
-def _notices(settings: Settings) -> list[str]:
+def _notices(settings: Settings, cells: list[Cell]) -> list[str]:
     """One line for each axis that was given and that some schedule does not use."""
     grid, notices = settings.grid, []
     for axis in ("n", "N", "K"):
         without = [s for s in grid.schedule if axis not in RULES[s].axes]
         if getattr(grid, axis) is not None and without:
             notices.append(f"grid.{axis} is not used by {', '.join(without)}: dropped there")
-    if "recent" in grid.schedule and any(
-        n // K == 1 for n in grid.n or DEFAULTS["n"] for K in grid.K or DEFAULTS["K"] if K > 1
-    ):
+    if any(
+        c.schedule.name == "recent" and not c.schedule.reuse and c.schedule.K not in (None, 1)
+        and c.schedule.total(1) == 1
+        for c in cells
+    ):  # fmt: skip
         notices.append(
             "recent: floor(n/K) = 1 for some cells, so generation 1 is one sample and T = 1; "
             "with K > 1 a collapse is not final, see absorption_time"

@@ -50,7 +50,7 @@ def laws(cell: Cell, *, deviation: bool = True) -> Laws:
     elif name in ("partial", "matched"):
         _partial(cell, found, deviation)
     elif name == "real":
-        _real(cell, found)
+        _real(cell, found, deviation)
     else:
         _moments(cell, found)
     return found
@@ -116,6 +116,11 @@ def _partial(cell: Cell, found: Laws, deviation: bool) -> None:
         refined = theory.deviation_bound_theorem_4(n=n, N=N, s=source.s, p=p)
         if refined < 2:
             found.curves["deviation/bound_theorem_4"] = np.where(m >= 2, refined, np.nan)
+            found.notes.append(f"Theorem 4 bounds the deviation by {refined:.3g}.")
+        else:
+            found.notes.append("Theorem 4 is vacuous as well.")
+    elif bound >= 2:
+        found.notes.append("Theorem 4, at most a small factor below Theorem 3, is vacuous as well.")
     promised = theory.harmless_n_bound(N=N, s=source.s, eps=1.0)
     found.notes.append(
         f"Eq. (11) promises a deviation below 1 up to n = {promised:.3g}."
@@ -124,14 +129,17 @@ def _partial(cell: Cell, found: Laws, deviation: bool) -> None:
     )
 
 
-def _real(cell: Cell, found: Laws) -> None:
+def _real(cell: Cell, found: Laws, deviation: bool) -> None:
     N, M, p = cell.schedule.N or 0, cell.generations, cell.source.probabilities()
     m = np.arange(1, M + 1, dtype=np.float64)
     S0 = cell.source.concentration
     found.curves["sigma/exact"] = np.full(M, 1 / N + (1 - 1 / N) * S0)
     once = theory.collapse_probability_kept(p, N=N)
     found.curves["collapsed/exact"] = 1 - (1 - once) ** m
-    found.curves["deviation/exact"] = np.where(m > 1, drift.deviation_real(N=N, p=p), 0.0)
+    if deviation:
+        with contextlib.suppress(ValueError):  # too large: absent
+            law = drift.deviation_real(N=N, p=p)
+            found.curves["deviation/exact"] = np.where(m > 1, law, 0.0)
 
 
 def _moments(cell: Cell, found: Laws) -> None:

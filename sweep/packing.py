@@ -24,7 +24,7 @@ def seconds(cell: Cell) -> float:
         table = cell.contexts.count(cell.source.s) * cell.source.s
         samples = schedule.largest_total(M) * (cell.contexts.draw == "text")
         return cell.replicates * M * (2e-4 + 1e-7 * table + 2e-6 * samples)
-    picks = schedule.largest_total(M)
+    picks = schedule.largest_pool(M)
     alive = min(cell.source.support, picks)
     computing = cell.replicates * M * (60 + 6 * picks + 4 * alive) * 1e-9
     logging = 0.03 + 0.00015 * 18 * min(M, MOST_STEPS)

@@ -73,7 +73,10 @@ def simulate(cell: Cell, folder: Path, checkpoint_seconds: float = CHECKPOINT_SE
 
 
 def _with_contexts(cell: Cell, contexts: Contexts) -> Curves:
-    """The same curves, means over contexts; where s = 3 also `laws`, (M + 1, c, 3), of run 0."""
+    """The same curves, means over contexts; where s = 3 also `laws`, (M + 1, c, 3), of run 0.
+
+    Not resumable within a cell: a run that is cut starts this cell anew.
+    """
     from models import contexts as model
 
     setting = model.Setting(
@@ -104,7 +107,7 @@ def _with_contexts(cell: Cell, contexts: Contexts) -> Curves:
 
 def _blocks(cell: Cell) -> Iterator[tuple[int, int]]:
     """(first replicate, how many) of each block: whole runs of about `STEP_WORK` samples."""
-    run = cell.generations * cell.schedule.largest_total(cell.generations)
+    run = cell.generations * cell.schedule.largest_pool(cell.generations)
     size = max(1, min(cell.replicates, STEP_WORK // run))
     for first in range(0, cell.replicates, size):
         yield first, min(size, cell.replicates - first)
@@ -112,7 +115,7 @@ def _blocks(cell: Cell) -> Iterator[tuple[int, int]]:
 
 def _steps(cell: Cell, replicates: int, m: int) -> Iterator[int]:
     """Generations of each step from generation m to the horizon."""
-    most = cell.schedule.largest_total(cell.generations)
+    most = cell.schedule.largest_pool(cell.generations)
     size = max(1, min(STEP_GENERATIONS, STEP_WORK // (replicates * most)))
     while m < cell.generations:
         yield min(size, cell.generations - m)

@@ -43,7 +43,7 @@ def points(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
     """The metrics of every sent generation.
 
     Beyond the curves: survival, the share of the tokens of p(0) still alive;
-    entropy_ratio, the entropy over that of p(0).
+    entropy_ratio, the entropy over that of p(0); both for one context only.
     """
     at = steps(cell.generations)
     rows: dict[str, NDArray[np.float64]] = {}
@@ -55,10 +55,10 @@ def points(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
         rows[f"{name}/q05"], rows[f"{name}/q95"] = np.quantile(values, (0.05, 0.95), axis=0)
     for name in ("p_max", "deviation_p0", "support", "entropy", "js_p0", "tail"):
         rows[f"{name}/mean"] = curves[name][:, at - 1].mean(0)
-    p = cell.source.probabilities()
-    rows["survival/mean"] = rows["support/mean"] / (p > 0).sum()
-    if (at0 := -float(xlogy(p, p).sum())) > 0:
-        rows["entropy_ratio/mean"] = rows["entropy/mean"] / at0
+    if cell.contexts is None:
+        p = cell.source.probabilities()
+        rows["survival/mean"] = rows["support/mean"] / (p > 0).sum()
+        rows["entropy_ratio/mean"] = rows["entropy/mean"] / -float(xlogy(p, p).sum())
     rows["collapsed/fraction"] = curves["collapsed"][:, at - 1].mean(0)
     for name, law in theory.curves.items():
         rows[name] = law[at - 1]
@@ -90,7 +90,7 @@ def totals(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
         if cell.replicates > 1:
             values["collapse_time/restricted_std"] = float(restricted.std(ddof=1))
     lost = curves["support"] < (cell.source.probabilities() > 0).sum()
-    if lost.any(axis=1).all():
+    if cell.contexts is None and lost.any(axis=1).all():
         values["extinction_time/mean"] = float(lost.argmax(axis=1).mean() + 1)
     if (absorbed > 0).all():
         values["absorption_time/mean"] = float(absorbed.mean())
