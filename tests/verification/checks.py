@@ -42,7 +42,7 @@ SCHEDULES = [
 
 
 EXPECTED = {
-    **dict.fromkeys(("full", "partial", "matched", "real"), {"sigma", "deviation", "collapsed"}),
+    **{k: {"sigma", "deviation", "collapsed"} for k in ("full", "partial", "matched", "real")},
     "accumulate": {"sigma", "collapsed"},
 }
 """Which laws a schedule must have; sigma for those not named."""
