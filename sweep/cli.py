@@ -20,6 +20,7 @@ import yaml
 
 from models.schedules import RULES
 from sweep.config import KEYS, ConfigError, Settings, key_paths, nearest, parse
+from sweep.tracking_mlflow import redact
 
 if TYPE_CHECKING:
     from sweep.grid import Cell
@@ -53,7 +54,7 @@ def main() -> None:
     try:
         code = _main(sys.argv[1:])
     except ConfigError as error:
-        print(f"sweep: {_masked(' '.join(str(error).split()))}", file=sys.stderr)
+        print(f"sweep: {redact(' '.join(str(error).split()))}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         print("\nsweep: interrupted; the same command goes on from here", file=sys.stderr)
@@ -125,7 +126,7 @@ def sweep(config: dict[str, Any], arguments: Sequence[str]) -> int:
         report.check_output(settings.output)
         try:
             return _run(settings, cells, address, config, arguments)
-        except run.Interrupted as error:
+        except run.InterruptedSweepError as error:
             goes_on = "the same command" + (", without force=true," if settings.force else "")
             print(f"\nsweep: interrupted; {error}; {goes_on} goes on", file=sys.stderr)
             return 130
@@ -146,7 +147,7 @@ def _run(
         tracker, parent = finished.tracker, finished.parent
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "config.yaml"
-            path.write_text(_masked(yaml.safe_dump(config, sort_keys=False)))
+            path.write_text(redact(yaml.safe_dump(config, sort_keys=False)))
             tracker.attach(parent.run, path)
         built = report.build(tracker, parent, finished.rows, Path(settings.output))
         status = report.close(tracker, parent, finished.rows, len(cells))
@@ -182,18 +183,11 @@ def _relative(path: Path) -> Path:
 def _compare(uri: str) -> str:
     """The one command, or address, that opens MLflow on this store."""
     if uri.startswith("http"):
-        from sweep.tracking_mlflow import redact
-
         return redact(uri)
     if uri.startswith("sqlite:///"):
         file = Path(uri.removeprefix("sqlite:///"))
         return f"mlflow ui --backend-store-uri sqlite:///{_relative(file)}"
     return "mlflow ui --backend-store-uri URI, with the tracking.uri given"
-
-
-def _masked(text: str) -> str:
-    """The text without the user names and passwords of addresses in it."""
-    return re.sub(r"://[^/\s]*@", "://***@", text)
 
 
 def _commit() -> str:

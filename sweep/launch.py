@@ -100,7 +100,7 @@ def run(
         shutil.rmtree(storage / job.parent, ignore_errors=True)
 
 
-class PackTrainable(tune.Trainable):  # type: ignore[misc]
+class PackTrainable(tune.Trainable):
     """Runs one pack; each step goes on for `REPORT_SECONDS` and says how far it came."""
 
     _tracker: Tracker | None = None
@@ -138,9 +138,11 @@ class PackTrainable(tune.Trainable):  # type: ignore[misc]
         return {"ended": ended, "failed": failed, "done": True}
 
 
-class _Watch(tune.Callback):  # type: ignore[misc]
+class _Watch(tune.Callback):
     def __init__(self, report: Report) -> None:
         self._report = report
 
-    def on_trial_result(self, iteration, trials, trial, result, **info):  # type: ignore[no-untyped-def]
+    def on_trial_result(
+        self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
         self._report(result["ended"], result["failed"])

@@ -36,7 +36,7 @@ class Finished:
     """How many cells were run now; the others had been finished before."""
 
 
-class Interrupted(Exception):  # noqa: N818 - like KeyboardInterrupt, not an error
+class InterruptedSweepError(Exception):
     """Ctrl-C; what is finished is kept."""
 
 
@@ -89,7 +89,7 @@ def execute(
 ) -> Iterator[Finished]:
     """Run every cell that is not finished in the store; the sweep is locked in the context.
 
-    Raises Interrupted on Ctrl-C and ConfigError if the sweep is running already
+    Raises InterruptedSweepError on Ctrl-C and ConfigError if the sweep is running already
     or the store refuses it.
     """
     identifier = sweep_id(settings.name, list(cells))
@@ -127,7 +127,9 @@ def execute(
                 ray.stop_behind()
                 tracker.end(parent, "KILLED", end_ms=_now_ms())
                 kept = sum(row.status == "FINISHED" for row in tracker.read(parent))
-                raise Interrupted(f"{kept} of {len(cells)} cells are finished and kept") from None
+                raise InterruptedSweepError(
+                    f"{kept} of {len(cells)} cells are finished and kept"
+                ) from None
             ray.stop_behind()
             rows = {row.key: row for row in tracker.read(parent)}
             silent = [c for c in todo if c.id not in rows or rows[c.id].status == "RUNNING"]

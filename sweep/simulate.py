@@ -122,11 +122,11 @@ def _steps(cell: Cell, replicates: int, m: int) -> Iterator[int]:
         m += size
 
 
-def _save(path: Path, finished: list[Curves], state: "object", record: Curves) -> None:
+def _save(path: Path, finished: list[Curves], state: "statistical.State", record: Curves) -> None:
     """Write the finished blocks (as one), the state of the block at work, and its record."""
     done = _joined(finished, axis=0) if finished else {}
     arrays = {f"done/{k}": v for k, v in done.items()}
-    arrays |= {f"state/{k}": np.asarray(v) for k, v in asdict(state).items()}  # type: ignore[call-overload]
+    arrays |= {f"state/{k}": np.asarray(v) for k, v in asdict(state).items()}
     arrays |= {f"record/{k}": v for k, v in record.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     spool.save(path, arrays)

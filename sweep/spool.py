@@ -61,6 +61,7 @@ def remove(folder: Path, cell: str) -> None:
 
 def save(path: Path, arrays: Curves) -> None:
     """Write an .npz that is either whole or absent, also after a power cut."""
+    # numpy's stubs take any of **arrays for its own keyword allow_pickle.
     _replace(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sweep.grid import Cell
@@ -109,8 +109,8 @@ def csv_text(entries: Sequence[Entry]) -> str:
     return buffer.getvalue()
 
 
-def _union(names: object) -> list[str]:
+def _union(names: Iterable[Iterable[str]]) -> list[str]:
     ordered: dict[str, None] = {}
-    for group in names:  # type: ignore[attr-defined]
+    for group in names:
         ordered |= dict.fromkeys(sorted(group))
     return list(ordered)

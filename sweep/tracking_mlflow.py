@@ -6,6 +6,7 @@ cell's stored start plus its step, so sending a cell twice adds no row.
 """
 
 import contextlib
+import importlib
 import logging
 import os
 import re
@@ -160,7 +161,7 @@ class MlflowTracker:
 def preload() -> None:
     """Import mlflow now, a second and a half."""
     quiet()
-    import mlflow.tracking  # noqa: F401
+    importlib.import_module("mlflow.tracking")
 
 
 def experiments(uri: str) -> list[str]:

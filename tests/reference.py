@@ -88,7 +88,8 @@ def simulate(
     p0[: source.support] = source.probabilities()
     cdf = np.cumsum(p0[: source.support])
     cdf[-1] = 1.0
-    draws = Draws(tuple(int(w) for w in stream_key(seed, source)), replicate)  # type: ignore[arg-type]
+    first, second = stream_key(seed, source)
+    draws = Draws((int(first), int(second)), replicate)
     past = Past(schedule, draws, cdf)
     curves: dict[str, list[float]] = {}
     first = p0

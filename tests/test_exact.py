@@ -23,7 +23,9 @@ LAWS = [
 ]
 
 
-def simulated(schedule: Schedule, source: Source, M: int, R: int):  # type: ignore[no-untyped-def]
+def simulated(
+    schedule: Schedule, source: Source, M: int, R: int
+) -> tuple[statistical.State, statistical.Record]:
     setting = statistical.Setting(schedule=schedule, source=source, replicates=R, seed=77)
     return statistical.step(setting, statistical.init(setting), M)
 

@@ -1,5 +1,7 @@
 """Schedules and initial laws: definitions, and refusals that name field and remedy."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,8 @@ def test_tables_follow_the_paper() -> None:
 @pytest.mark.parametrize("name", RULES)
 def test_totals_and_reach_agree_with_the_table(name: str) -> None:
     values = {"n": 12, "N": 5, "K": 4}
-    schedule = Schedule(name=name, **{axis: values[axis] for axis in RULES[name].axes})  # type: ignore[arg-type]
+    axes: dict[str, Any] = {axis: values[axis] for axis in RULES[name].axes}
+    schedule = Schedule(name=name, **axes)
     M = 30
     assert schedule.largest_total(M) == max(schedule.total(m) for m in range(1, M + 1))
     if schedule.rule.table is None:
@@ -48,7 +51,7 @@ def test_totals_and_reach_agree_with_the_table(name: str) -> None:
         ({"name": "recent", "n": 3, "K": 4}, "K: got 4 with n=3; allowed: 1 to n"),
     ],
 )
-def test_schedules_refuse(fields: dict, message: str) -> None:  # type: ignore[type-arg]
+def test_schedules_refuse(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         Schedule(**fields)
 
@@ -92,7 +95,7 @@ def test_laws_are_the_families_they_say() -> None:
         ({"family": "uniform"}, "S0: got 0.1; a uniform law has S0 = 1/support"),
     ],
 )
-def test_sources_refuse(fields: dict, message: str) -> None:  # type: ignore[type-arg]
+def test_sources_refuse(fields: dict[str, Any], message: str) -> None:
     good = {"family": "zipf", "s": 60, "support": 52, "S0": 0.1}
     with pytest.raises(ValueError, match=message):
         Source(**{**good, **fields})

@@ -28,7 +28,9 @@ SCHEDULES = [
 ]
 
 
-def run(schedule: Schedule, source: Source, replicates: int, seed: int, steps: list[int]):  # type: ignore[no-untyped-def]
+def run(
+    schedule: Schedule, source: Source, replicates: int, seed: int, steps: list[int]
+) -> tuple[statistical.State, statistical.Record]:
     setting = statistical.Setting(
         schedule=schedule, source=source, replicates=replicates, seed=seed
     )
@@ -50,7 +52,9 @@ def run(schedule: Schedule, source: Source, replicates: int, seed: int, steps: l
         ),
     ],
 )
-def test_philox_gives_the_published_vectors(counter, key, expected) -> None:  # type: ignore[no-untyped-def]
+def test_philox_gives_the_published_vectors(
+    counter: tuple[int, int, int, int], key: tuple[int, int], expected: tuple[int, ...]
+) -> None:
     """Random123's kat_vectors, for the engine and for the reference."""
     assert reference.philox(counter, key) == expected
     words = np.zeros(4, np.uint32)

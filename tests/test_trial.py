@@ -1,6 +1,7 @@
 """Running cells: failures stay alone, nothing is lost, nothing is doubled."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ class Outage(FolderTracker):
         super().__init__(folder)
         self.verb = verb
 
-    def __getattribute__(self, name: str):  # type: ignore[no-untyped-def]
+    def __getattribute__(self, name: str) -> Any:
         if name != "verb" and name == object.__getattribute__(self, "verb"):
             raise KeyboardInterrupt  # like a kill: nothing of ours handles it
         return object.__getattribute__(self, name)
@@ -114,7 +115,9 @@ def test_a_crash_at_any_point_loses_and_doubles_nothing(tmp_path: Path, verb: st
         assert crashed.points(row.run) == whole.points(expected[row.key].run)
 
 
-def test_a_long_cell_goes_on_from_its_last_generation(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_long_cell_goes_on_from_its_last_generation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from models import statistical
 
     cell = CELLS[3]
@@ -124,7 +127,7 @@ def test_a_long_cell_goes_on_from_its_last_generation(tmp_path: Path, monkeypatc
     real_step = statistical.step
     steps: list[int] = []
 
-    def dies(setting, state, generations=1):  # type: ignore[no-untyped-def]
+    def dies(setting: Any, state: Any, generations: int = 1) -> Any:
         if len(steps) == 7:
             raise KeyboardInterrupt
         steps.append(state.m)
@@ -136,7 +139,7 @@ def test_a_long_cell_goes_on_from_its_last_generation(tmp_path: Path, monkeypatc
     assert steps == [0, 5, 10, 15, 0, 5, 10]
     later: list[tuple[int, int]] = []
 
-    def counted(setting, state, generations=1):  # type: ignore[no-untyped-def]
+    def counted(setting: Any, state: Any, generations: int = 1) -> Any:
         later.append((setting.first_replicate, state.m))
         return real_step(setting, state, generations)
 

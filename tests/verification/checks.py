@@ -61,7 +61,9 @@ class Line:
         return self.statistic <= self.threshold
 
 
-def run(schedule: Schedule, source: Source, M: int, R: int, seed: int = 11):  # type: ignore[no-untyped-def]
+def run(
+    schedule: Schedule, source: Source, M: int, R: int, seed: int = 11
+) -> tuple[statistical.State, statistical.Record]:
     setting = statistical.Setting(schedule=schedule, source=source, replicates=R, seed=seed)
     return statistical.step(setting, statistical.init(setting), M)
 
