@@ -35,3 +35,9 @@ def stream_key(seed: int, source: Source) -> NDArray[np.uint32]:
     """
     text = json.dumps([STREAM, seed, canonical(source)], sort_keys=True)
     return np.frombuffer(hashlib.sha256(text.encode()).digest()[:8], dtype="<u4")
+
+
+def derive(*parts: Any) -> int:
+    """A seed in [0, 2^63) that is a hash of what it is for: numbers, texts, dataclasses."""
+    text = json.dumps([canonical(part) for part in parts], sort_keys=True)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1

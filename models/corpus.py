@@ -1,0 +1,91 @@
+"""Real text: the embedded one, and text as numbers.
+
+The embedded text is written by a small grammar from a fixed seed, so that
+everything runs without a download.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+LARGEST_ALPHABET = 256
+"""Tokens are bytes."""
+SHORTEST = 1000
+"""Fewest characters of a text to learn from."""
+
+Tokens = NDArray[np.uint8]
+
+_GRAMMAR: dict[str, Sequence[str]] = {
+    "text": (
+        "The ADJ ANIMAL VERB the ADJ ANIMAL PLACE.",
+        "A ANIMAL VERB PLACE, and the ANIMAL VERB it.",
+        "When the WEATHER came, the ANIMAL VERB the THING.",
+        '"Who VERB my THING?" said the ADJ ANIMAL.',
+        "No ANIMAL VERB a ADJ THING PLACE.",
+        "TIME the ANIMAL and the ANIMAL VERB a THING.",
+    ),
+    "ADJ": ("old", "grey", "quick", "sleepy", "brave", "hungry", "small", "proud"),
+    "ANIMAL": ("fox", "owl", "badger", "hare", "crow", "mouse", "wolf", "heron", "toad"),
+    "VERB": ("saw", "found", "followed", "feared", "kept", "forgot", "wanted", "carried"),
+    "PLACE": ("by the river", "under the hill", "in the wood", "near the mill", "at the gate"),
+    "WEATHER": ("rain", "snow", "frost", "evening", "storm"),
+    "THING": ("key", "lantern", "apple", "ring", "feather", "stone", "bell"),
+    "TIME": ("At night", "In spring", "Each day", "Once"),
+}
+_SENTENCES = 600
+
+
+def embedded() -> str:
+    """About 25,000 characters of simple English, always the same."""
+    rng = np.random.Generator(np.random.Philox(key=7))
+    lines = []
+    for _ in range(_SENTENCES):
+        words = []
+        for word in _pick(rng, "text").split(" "):
+            core = word.strip(',.?"')
+            words.append(word.replace(core, _pick(rng, core)) if core in _GRAMMAR else word)
+        lines.append(" ".join(words))
+    return "\n".join(lines) + "\n"
+
+
+def alphabet(text: str) -> str:
+    """The characters of a text, sorted; token i is the i-th of them.
+
+    Raises ValueError, worded for the user, if they are too many or the text is too short.
+    """
+    found = "".join(sorted(set(text)))
+    if len(text) < SHORTEST:
+        raise ValueError(f"got a text of {len(text)} characters; allowed: from {SHORTEST}")
+    if not 2 <= len(found) <= LARGEST_ALPHABET:
+        raise ValueError(
+            f"got a text of {len(found)} different characters; allowed: 2 to {LARGEST_ALPHABET}"
+        )
+    return found
+
+
+def encode(text: str, letters: str) -> Tokens:
+    """(len(text),) positions of its characters in `letters`."""
+    number = {letter: k for k, letter in enumerate(letters)}
+    return np.fromiter((number[c] for c in text), np.uint8, len(text))
+
+
+def decode(tokens: Tokens, letters: str) -> str:
+    return "".join(letters[int(k)] for k in tokens)
+
+
+def counts(tokens: Tokens) -> tuple[int, ...]:
+    """How often each token occurs, the most frequent first: the text as an initial law."""
+    found = np.bincount(tokens)
+    return tuple(int(c) for c in np.sort(found[found > 0])[::-1])
+
+
+def digest(text: str) -> str:
+    """SHA-256 of the text in UTF-8, 64 hex digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _pick(rng: np.random.Generator, symbol: str) -> str:
+    options = _GRAMMAR[symbol]
+    return options[int(rng.integers(len(options)))]

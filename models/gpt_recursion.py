@@ -1,0 +1,126 @@
+"""A GPT trained on real text, then on its own: train, write, train again, by any schedule.
+
+    R    replicates: independent runs, each with a real sample and seeds of its own
+    C    contexts, drawn once from p(0) and the same for all runs and generations
+    s    vocabulary
+    E    evaluations of the loss within one training
+    m    generation; model m is trained on n_t^(m) tokens of each model t
+
+prepare -> Ground, init -> State, then step -> (State, Record) for each
+generation; `prepare` and `step` are generators that say how far they are. What
+was finished lies on a shelf, so a run that is cut goes on from there to the
+same bits.
+
+Where the statistical model counts samples, this one counts tokens, and whole
+documents are what is picked: by `random`, which chooses a model for each, and
+by `accumulate_subsample`, which chooses some of them.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import corpus, generation, judging, resumable, training
+from models.documents import Documents
+from models.gpt_setting import Setting
+from models.ground import Ground
+from models.resumable import Advance
+from models.shelf import Shelf
+from models.streams import derive
+
+Record = dict[str, NDArray[Any]]
+"""One array for each metric, (R,), and: laws (R, C, s); samples (R,) text; loss_curve/val and
+/train (R, E); tokens_per_second/train and /sample (R,)."""
+SHOWN = 600
+"""Characters of the text samples that are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """Where all runs stand after generation m; models and texts are on the shelf."""
+
+    m: int
+    first: NDArray[np.float64]
+    """(R, C, s) laws of p(1); empty before it."""
+
+
+def init(setting: Setting) -> State:
+    """Before generation 1."""
+    return State(m=0, first=np.empty((setting.replicates, 0, 0)))
+
+
+def step(
+    setting: Setting, ground: Ground, state: State, shelf: Shelf
+) -> Generator[Advance, None, tuple[State, Record]]:
+    """Train model m + 1 of every replicate, and measure it."""
+    m, R = state.m + 1, setting.replicates
+    generation.forget(setting, shelf, m)
+    records: list[dict[str, Any]] = []
+    for r in range(R):
+        work = _generation(setting, ground, state, shelf, m, r)
+        records.append((yield from _scaled(work, r / R, 1 / R)))
+    joined: Record = {key: np.array([one[key] for one in records]) for key in records[0]}
+    first = joined["laws"].astype(np.float64) if m == 1 else state.first
+    joined["laws"] = joined["laws"].astype(np.float32)
+    return State(m=m, first=first), joined
+
+
+def _generation(
+    setting: Setting, ground: Ground, state: State, shelf: Shelf, m: int, r: int
+) -> Generator[Advance, None, dict[str, Any]]:
+    """Train and measure model m of one replicate."""
+    measure = setting.recipe.measure
+    piece = generation.model_piece(setting, shelf, m, r)
+    if piece is None:
+        assert m > 1, "p(1) is made by prepare"
+        name = f"model-{r}-{m}"
+        data = yield from generation.data(setting, ground.truth, shelf, m, r)
+        piece = yield from generation.trained(setting, data, ground.validation, shelf, name, m, r)
+        shelf.save(name, piece)
+        shelf.remove(f"{name}-training")
+    model = generation.model(setting, piece)
+    laws = judging.laws(model, ground.contexts, setting.device)
+    lengths = setting.lengths(measure.tokens)
+    tokens, seconds = yield from resumable.write(
+        f"measure-{r}-{m}", model, setting.recipe.sampling, lengths,
+        piece["start"].astype(np.float64), seed=derive(setting.root, "measure", r, m),
+        device=setting.device, shelf=shelf, every=setting.every,
+    )  # fmt: skip
+    shelf.remove(f"measure-{r}-{m}")
+    own = Documents(tokens=tokens, lengths=lengths, real=np.zeros(len(lengths), bool))
+    entropy = training.loss(model, own, setting.device, judging.AT_ONCE)
+    first = laws if m == 1 else state.first[r]
+    found: dict[str, Any] = judging.compare(laws, first, ground.laws) | judging.text(own)
+    found |= {
+        "loss/val": float(piece["val"][-1]),
+        "loss/val_best": float(piece["val"].min()),
+        "loss/train": float(piece["train"][-1]),
+        "loss_curve/val": _padded(piece["val"], setting.recipe.training.evaluations),
+        "loss_curve/train": _padded(piece["train"], setting.recipe.training.evaluations),
+        "self_perplexity": float(np.exp(entropy)),
+        "tokens_per_second/train": float(piece["speed"]),
+        "tokens_per_second/sample": len(tokens) / max(seconds, 1e-9),
+        "laws": laws,
+        "samples": corpus.decode(tokens[:SHOWN], setting.letters),
+    }
+    return found
+
+
+def _padded(losses: NDArray[Any], evaluations: int) -> NDArray[np.float64]:
+    """Where a training had fewer steps than evaluations, NaN for the missing ones."""
+    return np.append(losses.astype(np.float64), np.full(evaluations - len(losses), np.nan))
+
+
+def _scaled(
+    work: Generator[Advance, None, dict[str, Any]], offset: float, scale: float
+) -> Generator[Advance, None, dict[str, Any]]:
+    """The same work as a part of a larger one: shares from offset to offset + scale."""
+    while True:
+        try:
+            advance = next(work)
+        except StopIteration as end:
+            return dict(end.value)
+        yield Advance(what=advance.what, share=offset + scale * advance.share)

@@ -1,0 +1,188 @@
+"""What all generations stand on: p(0), the contexts, held-out text, and p(1).
+
+They are shared pieces of the shelf: whoever needs one first makes it, and
+others take up something else meanwhile, or wait.
+"""
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import corpus, generation, judging, markov, resumable
+from models.corpus import Tokens
+from models.device import generator
+from models.documents import Documents
+from models.gpt import GPT
+from models.gpt_setting import Setting
+from models.resumable import Advance
+from models.shelf import Pieces, Shelf
+from models.streams import derive
+from models.training import Fit
+from models.truth import MarkovTruth, TrainedTruth, Truth, real
+
+WAIT_SECONDS = 0.2
+"""Between two looks at a piece that another process is making."""
+
+
+Work = Generator[Advance, None, Pieces]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """p(0), and what models are measured by."""
+
+    truth: Truth
+    contexts: Tokens
+    """(C, context)"""
+    laws: NDArray[np.float64]
+    """(C, s) of p(0)."""
+    validation: Documents
+    """Held-out real text."""
+    loss: float
+    """Of p(0) on it."""
+    retrained: NDArray[np.float64] | None
+    """(R, C, s) laws of p(1) trained once more on the same data with another seed."""
+
+    @property
+    def record(self) -> dict[str, float]:
+        """The metrics that are defined at p(0)."""
+        found = judging.compare(self.laws, self.laws, self.laws)
+        names = ("sigma", "p_max", "deviation_p0", "entropy", "tail", "js_p0")
+        return {name: found[name] for name in names} | {"loss/val": self.loss}
+
+
+def prepare(setting: Setting, shelf: Shelf) -> Generator[Advance, None, Ground]:
+    """p(0), the contexts, p(1) of every replicate: found on the shelf, or made."""
+    truth = yield from _truth(setting, shelf)
+    stick = yield from _shared(
+        f"yardstick-{setting.yardstick:016x}",
+        shelf,
+        lambda name: _measure_by(setting, truth, shelf),
+    )
+    assert stick is not None
+    ground = Ground(
+        truth=truth,
+        contexts=stick["contexts"].astype(np.uint8),
+        laws=stick["laws"].astype(np.float64),
+        validation=real(stick["tokens"].astype(np.uint8), stick["lengths"].astype(np.int64)),
+        loss=float(stick["loss"]),
+        retrained=None,
+    )
+    retrain = (False, True) if setting.recipe.measure.retrain else (False,)
+    pending = [(r, again) for again in retrain for r in range(setting.replicates)]
+    found: dict[tuple[int, bool], Pieces] = {}
+    while pending:  # whatever no other process is at comes first
+        left = []
+        for r, again in pending:
+            name = setting.first_name(r, again=again)
+            make = partial(_first, setting, ground, shelf, r=r, again=again)
+            piece = yield from _shared(name, shelf, make, wait=False)
+            if piece is None:
+                left.append((r, again))
+            elif again:
+                found[r, again] = piece
+        if len(left) == len(pending):
+            yield Advance(what="waits for p(1) of another trial", share=0.0)
+            time.sleep(WAIT_SECONDS)  # the other process cannot wake this one
+        pending = left
+    laws = [found[r, True]["laws"].astype(np.float64) for r, again in sorted(found)]
+    return replace(ground, retrained=np.array(laws)) if laws else ground
+
+
+def _first(setting: Setting, ground: Ground, shelf: Shelf, name: str, r: int, again: bool) -> Work:
+    """p(1) of a replicate; `again`: the laws of p(1) trained once more with another seed."""
+    data = yield from generation.data(setting, ground.truth, shelf, 1, r)
+    piece = yield from generation.trained(
+        setting, data, ground.validation, shelf, name, 1, r, again=again
+    )
+    if not again:
+        return piece
+    network = generation.model(setting, piece)
+    return {"laws": judging.laws(network, ground.contexts, setting.device)}
+
+
+def _truth(setting: Setting, shelf: Shelf) -> Generator[Advance, None, Truth]:
+    recipe = setting.recipe
+    tokens = corpus.encode(setting.text, setting.letters)
+    if recipe.truth == "markov":
+        assert recipe.order is not None
+        return MarkovTruth(source=markov.fit(tokens, setting.s, recipe.order))
+    start = np.bincount(tokens, minlength=setting.s) / len(tokens)
+
+    def make(name: str) -> Work:
+        held_out = len(tokens) // 10  # as nanoGPT splits it
+        fitted, rest = (
+            real(part, np.array([len(part)])) for part in (tokens[:-held_out], tokens[-held_out:])
+        )
+
+        def begin() -> Fit:
+            seed = derive(setting.root, "truth")
+            model = GPT(recipe.network, setting.s, generator(derive(seed, "weights")))
+            return Fit(
+                model, recipe.training, fitted, rest,
+                aligned=False, seed=seed, device=setting.device,
+            )  # fmt: skip
+
+        fit = yield from resumable.train(
+            f"{name}-training", begin, shelf, every=setting.every, shared=True
+        )
+        return generation.piece(setting, fit, np.bincount(tokens, minlength=setting.s))
+
+    piece = yield from _shared(f"truth-{setting.root:016x}", shelf, make)
+    assert piece is not None
+    return TrainedTruth(
+        model=generation.model(setting, piece),
+        start=start,
+        sampling=recipe.sampling,
+        device=setting.device,
+    )
+
+
+def _measure_by(setting: Setting, truth: Truth, shelf: Shelf) -> Work:
+    """Contexts with their laws under p(0), and held-out real text with its loss."""
+    measure, context = setting.recipe.measure, setting.recipe.network.context
+    found = []
+    for what, lengths in (
+        ("contexts", np.full(measure.contexts, context)),
+        ("validation", setting.lengths(measure.validation)),
+    ):
+        seed = derive(setting.root, what)
+        found.append((yield from truth.sample(what, lengths, seed, shelf, setting.every)))
+        shelf.remove(what)
+    contexts = found[0].tokens.reshape(measure.contexts, context)
+    return {
+        "contexts": contexts,
+        "laws": truth.laws(contexts),
+        "tokens": found[1].tokens,
+        "lengths": found[1].lengths,
+        "loss": np.array(truth.loss(found[1])),
+    }
+
+
+def _shared(
+    name: str, shelf: Shelf, make: Callable[[str], Work], *, wait: bool = True
+) -> Generator[Advance, None, Pieces | None]:
+    """A shared piece, made here if no other process has made it or is making it.
+
+    None only without `wait`: another process is at it.
+    """
+    while True:
+        found = shelf.load(name, shared=True)
+        if found is not None:
+            return found
+        with shelf.claim(name) as mine:
+            if mine:
+                found = shelf.load(name, shared=True)  # made since the last look?
+                if found is None:
+                    found = yield from make(name)
+                    shelf.save(name, found, shared=True)
+                    shelf.remove(f"{name}-training", shared=True)
+                return found
+        if not wait:
+            return None
+        yield Advance(what="waits for p(0) of another trial", share=0.0)
+        time.sleep(WAIT_SECONDS)  # the other process cannot wake this one

@@ -1,0 +1,91 @@
+"""The Markov source of a text: a ground truth p(0) whose next-token laws are known exactly.
+
+    k    order: the next token depends on the last k
+    L    length of the text, which is read as a circle
+
+The next token is that of a uniformly random place in the text where the last k
+tokens stand. The process is stationary: any j <= k tokens occur as often as in
+the circle. So a document starts at a uniformly random place, and after fewer
+than k tokens the law given all of them is as exact as later.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.corpus import Tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Markov:
+    """Places of the text, sorted by the k tokens before them."""
+
+    tokens: Tokens
+    """(L,) the text."""
+    s: int
+    """Vocabulary size."""
+    order: int
+    places: NDArray[np.int64]
+    """(L,) places in the order of what stands before them."""
+    first: NDArray[np.int64]
+    """(L,) for each place: where in `places` those with the same k tokens before them begin."""
+    count: NDArray[np.int64]
+    """(L,) for each place: how many they are."""
+
+
+def fit(tokens: Tokens, s: int, order: int) -> Markov:
+    """Read a text, shape (L,), tokens 0..s-1."""
+    places = np.lexsort([np.roll(tokens, j) for j in range(order, 0, -1)])
+    before = np.stack([np.roll(tokens, j)[places] for j in range(1, order + 1)])
+    new = np.ones(len(tokens), bool)
+    new[1:] = (before[:, 1:] != before[:, :-1]).any(axis=0)
+    group = np.cumsum(new) - 1
+    starts = np.flatnonzero(new)
+    sizes = np.diff(np.append(starts, len(tokens)))
+    first, count = np.empty(len(tokens), np.int64), np.empty(len(tokens), np.int64)
+    first[places], count[places] = starts[group], sizes[group]
+    return Markov(tokens=tokens, s=s, order=order, places=places, first=first, count=count)
+
+
+def sample(source: Markov, documents: int, length: int, rng: np.random.Generator) -> Tokens:
+    """(documents, length) independent stretches of the process."""
+    L = len(source.tokens)
+    found = np.empty((documents, length), np.uint8)
+    # From a random place, k steps along the text itself: then the last k tokens are known.
+    at = rng.integers(L, size=documents)
+    for i in range(length):
+        if i >= source.order:
+            u = rng.random(documents)
+            at = source.places[source.first[at] + (u * source.count[at]).astype(np.int64)]
+        found[:, i] = source.tokens[at]
+        at = (at + 1) % L
+    return found
+
+
+def law(source: Markov, contexts: Tokens) -> NDArray[np.float64]:
+    """(C, s) next-token laws after the contexts, shape (C, at least k).
+
+    Raises ValueError for one that the text does not have.
+    """
+    k, L = source.order, len(source.tokens)
+    known = {
+        tuple(int(source.tokens[(place - j) % L]) for j in range(k, 0, -1)): place
+        for place in source.places[source.first[source.places] == np.arange(L)]
+    }
+    laws = np.zeros((len(contexts), source.s))
+    for row, context in zip(laws, contexts, strict=True):
+        key = tuple(int(t) for t in context[len(context) - k :])
+        if key not in known:
+            raise ValueError(f"context: {key} does not occur in the text")
+        place = known[key]
+        found = source.places[source.first[place] :][: source.count[place]]
+        row[:] = np.bincount(source.tokens[found], minlength=source.s) / len(found)
+    return laws
+
+
+def loss(source: Markov, windows: Tokens) -> float:
+    """Mean of -log p(last token | the k before it), nats, over windows of shape (W, k + 1)."""
+    distinct, which = np.unique(windows[:, :-1], axis=0, return_inverse=True)
+    laws = law(source, distinct)
+    return float(-np.log(laws[which.reshape(-1), windows[:, -1]]).mean())

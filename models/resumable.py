@@ -1,0 +1,86 @@
+"""Training and writing that go on where they were cut, from pieces kept on a shelf.
+
+Both are generators: they say how far they are, and return what they made.
+"""
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import sampling
+from models.corpus import Tokens
+from models.device import Device
+from models.gpt import GPT
+from models.recipe import Sampling
+from models.shelf import Shelf
+from models.training import Fit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advance:
+    """How far one piece of work is."""
+
+    what: str
+    """For people, such as `train`."""
+    share: float
+    """Of this piece, in [0, 1]."""
+
+
+Work = Generator[Advance, None, None]
+
+
+def train(
+    name: str, make: Callable[[], Fit], shelf: Shelf, *, every: float, shared: bool = False
+) -> Generator[Advance, None, Fit]:
+    """Fit to the end, keeping its state every so many seconds under `name`."""
+    fit = make()
+    saved = shelf.load(name, shared=shared)
+    if saved is not None:
+        try:
+            fit.restore(saved)
+        except (KeyError, RuntimeError, ValueError, TypeError):
+            fit = make()  # of another fit: this one begins anew
+    last = time.monotonic()
+    while fit.step < fit.steps:
+        fit.advance()
+        yield Advance(what="train", share=fit.step / fit.steps)
+        if time.monotonic() - last > every:
+            shelf.save(name, fit.arrays(), shared=shared)
+            last = time.monotonic()
+    return fit
+
+
+def write(
+    name: str,
+    model: GPT,
+    settings: Sampling,
+    lengths: NDArray[np.int64],
+    start: NDArray[np.float64],
+    *,
+    seed: int,
+    device: Device,
+    shelf: Shelf,
+    every: float,
+) -> Generator[Advance, None, tuple[Tokens, float]]:
+    """The text of documents of these lengths, and the seconds it took."""
+    total = sampling.blocks(len(lengths), settings)
+    done: list[Tokens] = []
+    before, seconds = 0, 0.0
+    saved = shelf.load(name)
+    if saved is not None and {"blocks", "tokens", "seconds"} <= saved.keys():
+        before, seconds = int(saved["blocks"]), float(saved["seconds"])
+        done.append(saved["tokens"].astype(np.uint8))
+    last = started = time.monotonic()
+    texts = sampling.write(model, settings, lengths, start, seed=seed, device=device, first=before)
+    for k, tokens in enumerate(texts, start=before + 1):
+        done.append(tokens)
+        yield Advance(what="write", share=k / total)
+        if k < total and time.monotonic() - last > every:
+            last = time.monotonic()
+            spent = np.array(seconds + last - started)
+            pieces = {"blocks": np.array(k), "tokens": np.concatenate(done), "seconds": spent}
+            shelf.save(name, pieces)
+    return np.concatenate(done), seconds + time.monotonic() - started

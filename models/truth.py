@@ -1,0 +1,100 @@
+"""p(0), the ground truth that real data are samples of: a Markov source, or a trained network.
+
+Both give text, next-token laws and a loss. Real text is written at temperature
+1 whatever the models after it do, so that cells of all temperatures share it.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import judging, markov, resumable, training
+from models.corpus import Tokens
+from models.device import Device
+from models.documents import Documents
+from models.gpt import GPT
+from models.recipe import Sampling
+from models.resumable import Advance
+from models.shelf import Shelf
+
+Floats = NDArray[np.float64]
+
+
+class Truth(Protocol):
+    def sample(
+        self, name: str, lengths: NDArray[np.int64], seed: int, shelf: Shelf, every: float
+    ) -> Generator[Advance, None, Documents]:
+        """Real documents of these lengths."""
+        ...
+
+    def laws(self, contexts: Tokens) -> Floats:
+        """(C, s) next-token laws."""
+        ...
+
+    def loss(self, documents: Documents) -> float:
+        """Mean of -log p(0)(next token), nats: no model can be expected to do better."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkovTruth:
+    """The Markov source of the text; exact."""
+
+    source: markov.Markov
+
+    def sample(
+        self, name: str, lengths: NDArray[np.int64], seed: int, shelf: Shelf, every: float
+    ) -> Generator[Advance, None, Documents]:
+        rng = np.random.Generator(np.random.Philox(key=seed))
+        found = markov.sample(self.source, len(lengths), int(lengths.max()), rng)
+        yield Advance(what="draw", share=1.0)
+        inside = np.arange(found.shape[1]) < lengths[:, None]
+        return real(found[inside], lengths)
+
+    def laws(self, contexts: Tokens) -> Floats:
+        return markov.law(self.source, contexts)
+
+    def loss(self, documents: Documents) -> float:
+        """Over predictions with a full context of the source's order."""
+        k = self.source.order + 1
+        windows = [
+            np.lib.stride_tricks.sliding_window_view(documents.tokens[a : a + length], k)
+            for a, length in zip(documents.starts, documents.lengths, strict=True)
+            if length >= k
+        ]
+        return markov.loss(self.source, np.concatenate(windows))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedTruth:
+    """A network trained on the text, as in the paper."""
+
+    model: GPT
+    start: Floats
+    """(s,) law of first tokens: that of a random place of the text."""
+    sampling: Sampling
+    device: Device
+
+    def sample(
+        self, name: str, lengths: NDArray[np.int64], seed: int, shelf: Shelf, every: float
+    ) -> Generator[Advance, None, Documents]:
+        plain = replace(self.sampling, temperature=1.0, top_k=None)
+        tokens, _ = yield from resumable.write(
+            name, self.model, plain, lengths, self.start,
+            seed=seed, device=self.device, shelf=shelf, every=every,
+        )  # fmt: skip
+        return real(tokens, lengths)
+
+    def laws(self, contexts: Tokens) -> Floats:
+        return judging.laws(self.model, contexts, self.device)
+
+    def loss(self, documents: Documents) -> float:
+        return training.loss(self.model, documents, self.device, judging.AT_ONCE)
+
+
+def real(tokens: Tokens, lengths: NDArray[np.int64]) -> Documents:
+    """Documents that are all real."""
+    return Documents(tokens=tokens, lengths=lengths, real=np.ones(len(lengths), bool))
