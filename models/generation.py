@@ -17,7 +17,7 @@ from models.documents import Documents
 from models.gpt import GPT
 from models.gpt_setting import Setting
 from models.resumable import Advance
-from models.shelf import Pieces, Shelf
+from models.shelf import MissingPieceError, Pieces, Shelf
 from models.streams import derive
 from models.training import Fit
 from models.truth import Truth
@@ -61,7 +61,8 @@ def _set(
             parts.append((yield from drawn))
             continue
         written = model_piece(setting, shelf, t, r)
-        assert written is not None, f"model {t} is kept while it is in reach"
+        if written is None:
+            raise MissingPieceError(t)
         tokens, _ = yield from resumable.write(
             scratch[-1], model(setting, written), setting.recipe.sampling, lengths,
             written["start"].astype(np.float64), seed=derive(setting.root, "text", r, t, m),
@@ -97,7 +98,8 @@ def trained(
         network = GPT(recipe.network, setting.s, generator(derive(seed, "weights")))
         if recipe.training.start == "last" and m > 1:
             last = model_piece(setting, shelf, m - 1, r)
-            assert last is not None, "the last model is kept"
+            if last is None:
+                raise MissingPieceError(m - 1)
             training.load_weights(network, last)
         return Fit(
             network, recipe.training, corpus, validation,

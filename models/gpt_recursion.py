@@ -28,7 +28,7 @@ from models.documents import Documents
 from models.gpt_setting import Setting
 from models.ground import Ground
 from models.resumable import Advance
-from models.shelf import Shelf
+from models.shelf import MissingPieceError, Shelf
 from models.streams import derive
 
 Record = dict[str, NDArray[Any]]
@@ -75,7 +75,8 @@ def _generation(
     measure = setting.recipe.measure
     piece = generation.model_piece(setting, shelf, m, r)
     if piece is None:
-        assert m > 1, "p(1) is made by prepare"
+        if m == 1:  # made by `prepare`
+            raise MissingPieceError(1)
         name = f"model-{r}-{m}"
         data = yield from generation.data(setting, ground.truth, shelf, m, r)
         piece = yield from generation.trained(setting, data, ground.validation, shelf, name, m, r)

@@ -13,6 +13,14 @@ from numpy.typing import NDArray
 Pieces = dict[str, NDArray[Any]]
 
 
+class MissingPieceError(Exception):
+    """Model t, which was finished before, is not on the shelf any more."""
+
+    def __init__(self, t: int) -> None:
+        super().__init__(f"model {t} is not on the shelf")
+        self.t = t
+
+
 class Shelf(Protocol):
     def load(self, name: str, *, shared: bool = False) -> Pieces | None:
         """The piece, or None if there is none that can be used."""

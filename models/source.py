@@ -9,6 +9,7 @@
     geometric   r^k                                      0 < r <= 1
     dirichlet   a seeded draw of Dirichlet(c, .., c)     c > 0
     uniform     1                                        none: S0 = 1/support
+    text        how often a text has its k-th token      none: the text's own S0
 
 Each family with a parameter passes through every S0 in [1/support, 1), and the
 parameter is solved for the S0 that is asked for, to 1e-12.
@@ -26,7 +27,9 @@ from numpy.typing import NDArray
 TOLERANCE = 1e-12
 """Largest |sum p_i^2 - S0| a solved law may have."""
 
-FAMILIES = ("zipf", "geometric", "dirichlet", "uniform")
+FAMILIES = ("zipf", "geometric", "dirichlet", "uniform", "text")
+WITHOUT_S0 = ("uniform", "text")
+"""Families without a parameter, whose S0 is their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +47,12 @@ class Source:
     support: int
     """Tokens with positive probability, at least 2 and at most s."""
     S0: float | None = None
-    """Sum of squared probabilities, in [1/support, 1); None: the family's own
-    (uniform), which is the only family without a parameter."""
+    """Sum of squared probabilities, in [1/support, 1); None: the family's own, see
+    `WITHOUT_S0`."""
     seed: int | None = None
     """Which draw (dirichlet); None for the other families."""
+    counts: tuple[int, ...] | None = None
+    """How often a text has each of its tokens, falling (text); None for the other families."""
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
@@ -64,6 +69,12 @@ class Source:
                     f"S0: got {self.S0}; a uniform law has S0 = 1/support = "
                     f"{1 / self.support:.6g}; leave S0 out or choose another family"
                 )
+        elif self.family == "text":
+            if self.counts is None or len(self.counts) != self.support or min(self.counts) < 1:
+                raise ValueError("counts: family text needs how often each token occurs")
+            own = sum(c * c for c in self.counts) / sum(self.counts) ** 2
+            if self.S0 is not None and abs(self.S0 - own) > TOLERANCE:
+                raise ValueError(f"S0: got {self.S0}; this text has S0 = {own:.6g}; leave S0 out")
         elif self.S0 is None:
             raise ValueError(f"S0: is needed by family {self.family}")
         elif not 1 / self.support - TOLERANCE <= self.S0 < 1:
@@ -79,6 +90,9 @@ class Source:
     @property
     def concentration(self) -> float:
         """S0 as asked for: sum_i p_i^2 up to `TOLERANCE`."""
+        if self.counts is not None:
+            total = sum(self.counts)
+            return sum(c * c for c in self.counts) / total**2
         return 1 / self.support if self.S0 is None else self.S0
 
     def probabilities(self) -> NDArray[np.float64]:
@@ -100,7 +114,9 @@ class Source:
 def _solve(source: Source) -> NDArray[np.float64]:
     size = source.support
     flat = np.full(size, 1 / size)
-    if source.S0 is None or abs(source.S0 - 1 / size) <= TOLERANCE:
+    if source.counts is not None:
+        p = np.array(source.counts) / sum(source.counts)
+    elif source.S0 is None or abs(source.S0 - 1 / size) <= TOLERANCE:
         p = flat
     else:
         from scipy.optimize import brentq  # here: a sweep's driver need not load it

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from models.schedules import RULES
-from sweep.config import KEYS, ConfigError, Settings, key_paths, nearest, parse
+from sweep.checks import ConfigError, nearest
+from sweep.config import KEYS, Settings, key_paths, parse
 from sweep.tracking_mlflow import redact
 
 if TYPE_CHECKING:
@@ -109,11 +110,12 @@ def sweep(config: dict[str, Any], arguments: Sequence[str]) -> int:
     if config.get("name") is None:
         listing = ", ".join(experiments())
         raise ConfigError(f"no experiment given; write +experiment=NAME, with one of: {listing}")
-    from sweep import report, run
+    from sweep import report, run, texts
     from sweep.grid import expand
 
     settings = parse(config)
-    cells, notices = expand(settings)
+    text = texts.fetch(settings)
+    cells, notices = expand(settings, text)
     run.check(settings)
     for notice in notices:
         print(textwrap.fill(f"notice: {notice}", 80, subsequent_indent="  "))
@@ -125,7 +127,7 @@ def sweep(config: dict[str, Any], arguments: Sequence[str]) -> int:
             return 0
         report.check_output(settings.output)
         try:
-            return _run(settings, cells, address, config, arguments)
+            return _run(settings, cells, address, config, arguments, text)
         except run.InterruptedSweepError as error:
             goes_on = "the same command" + (", without force=true," if settings.force else "")
             print(f"\nsweep: interrupted; {error}; {goes_on} goes on", file=sys.stderr)
@@ -138,12 +140,15 @@ def _run(
     address: "Store",
     config: dict[str, Any],
     arguments: Sequence[str],
+    text: str | None,
 ) -> int:
     from sweep import report, run, tables
 
     command = shlex.join(["python", "-m", "sweep", *(a for a in arguments if "://" not in a)])
     started = time.monotonic()
-    with run.execute(settings, cells, address, command=command, commit=_commit()) as finished:
+    with run.execute(
+        settings, cells, address, command=command, commit=_commit(), text=text
+    ) as finished:
         tracker, parent = finished.tracker, finished.parent
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "config.yaml"

@@ -5,30 +5,32 @@ field, what it got, what is allowed. Not covered: what depends on two axes of
 one cell (`sweep.grid`) or on the outside world (`sweep.run`).
 """
 
-import difflib
-import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from models.contexts import DRAWS, UNSEEN
 from models.schedules import LARGEST_SAMPLE, RULES
 from models.source import FAMILIES
+from sweep import checks
+from sweep.checks import ConfigError, nearest
+from sweep.config_gpt import CORPUS_KEYS, GPT_KEYS, Corpus, Gpt, parse_corpus, parse_gpt
 
-AXES = ("n", "N", "K", "S0")
-DEFAULTS: dict[str, tuple[float, ...]] = {"n": (10,), "N": (100,), "K": (2,), "S0": (0.1,)}
+AXES = ("n", "N", "K", "S0", "temperature")
+DEFAULTS: dict[str, tuple[float, ...]] = {
+    "n": (10,), "N": (100,), "K": (2,), "S0": (0.1,), "temperature": (1.0,),
+}  # fmt: skip
 """What an axis is when nobody gives it and a schedule needs it."""
 
-FIGURES = ("curves", "initial", "windows", "collapse_time", "schedules", "simplex")
+FIGURES = ("curves", "initial", "windows", "collapse_time", "schedules", "simplex", "gpt")
 """curves: sigma over deviation, a column a cell. initial: with p(0) above them.
 windows: with the law of T below them. collapse_time: mean T against n, a column an
 initial law. schedules: all cells on the same axes. simplex: the laws of all contexts,
-where s = 3."""
-
-
-class ConfigError(ValueError):
-    """The config is refused; the message is one line for the user."""
+where s = 3. gpt: deviation of all cells, and validation losses; for GPT cells alone."""
+MODELS = ("statistical", "gpt")
+NO_CONTEXTS = {"context_length": 0, "context_draw": DRAWS[0], "unseen": UNSEEN[0]}
+"""For a GPT, whose contexts are its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,8 @@ class Grid:
     N: tuple[int, ...] | None
     K: tuple[int, ...] | None
     S0: tuple[float, ...] | None
+    temperature: tuple[float, ...] | None
+    """Of the text that a GPT writes."""
     reuse: tuple[bool, ...]
     """recent only: whether a model's samples are drawn once and kept in the window."""
     zip: tuple[str, ...]
@@ -73,6 +77,10 @@ class Cluster:
     num_cpus: int | None
     """Cores that Ray may use; None: all."""
     cpus_per_trial: int
+    gpus_per_trial: float | None
+    """None: half a GPU for a GPT if Ray has one, else none."""
+    checkpoint_seconds: float
+    """How often a long cell keeps its state."""
     max_failures: int
     """How often a pack whose worker died is started again."""
 
@@ -95,6 +103,10 @@ class Settings:
     name: str
     purpose: str
     model: str
+    """One of `MODELS`."""
+    gpt: Gpt | None
+    """None: the statistical model."""
+    corpus: Corpus
     context_length: int
     """l; 0: one context, the model of the theory."""
     context_draw: str
@@ -119,24 +131,25 @@ class Settings:
     """How the sweep is drawn; one of `FIGURES`."""
 
 
+STATISTICAL_KEYS = ("name", "context_length", "context_draw", "unseen")
 KEYS: dict[str, tuple[str, ...]] = {
     "": (
-        "name", "purpose", "cost", "figure", "model", "grid", "source", "generations", "replicates",
-        "seed", "cluster", "tracking", "dry_run", "force", "output",
+        "name", "purpose", "cost", "figure", "model", "corpus", "grid", "source", "generations",
+        "replicates", "seed", "cluster", "tracking", "dry_run", "force", "output",
     ),
-    "model": ("name", "context_length", "context_draw", "unseen"),
+    **GPT_KEYS,
+    "model": tuple(dict.fromkeys((*STATISTICAL_KEYS, *GPT_KEYS["model"]))),
+    "corpus": CORPUS_KEYS,
     "grid": ("schedule", *AXES, "reuse", "zip", "alpha", "total"),
     "source": ("family", "s", "support", "seed"),
-    "cluster": ("kind", "num_cpus", "cpus_per_trial", "max_failures"),
+    "cluster": (
+        "kind", "num_cpus", "cpus_per_trial", "gpus_per_trial", "checkpoint_seconds",
+        "max_failures",
+    ),
     "tracking": ("kind", "uri", "experiment"),
 }  # fmt: skip
-"""Every key a config may hold, by section."""
-
-
-def nearest(word: str, allowed: Iterable[str]) -> str:
-    """`; did you mean X?` if a name is close, else nothing."""
-    found = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.5)
-    return f"; did you mean {found[0]}?" if found else ""
+"""Every key a config may hold, by section; `model` may hold keys of the other model too, so
+that an experiment can be run with either."""
 
 
 def key_paths() -> list[str]:
@@ -151,16 +164,14 @@ def parse(config: Mapping[str, Any]) -> Settings:
 
     Raises ConfigError.
     """
-    sections: dict[str, Mapping[str, Any]] = {"": config}
-    for section in KEYS:
-        if section:
-            sections[section] = _mapping(config.get(section), section)
+    sections = _sections(config)
+    model = checks.choice(sections["model"].get("name"), "model.name", MODELS)
     for section, mapping in sections.items():
         for key in mapping:
             if key not in KEYS[section]:
                 path = f"{section}.{key}" if section else key
                 raise ConfigError(f"{path}: unknown key{nearest(path, key_paths())}")
-        for key in KEYS[section]:
+        for key in _needed(section, model):
             path = f"{section}.{key}" if section else key
             if key not in mapping:
                 raise ConfigError(f"{path}: is missing")
@@ -169,66 +180,90 @@ def parse(config: Mapping[str, Any]) -> Settings:
     grid, source, cluster, tracking = (
         sections[k] for k in ("grid", "source", "cluster", "tracking")
     )
-    name = _text(config["name"], "name")
+
+    def count(key: str, low: int, high: int) -> int:
+        return checks.whole(cluster[key], f"cluster.{key}", low, high)
+
+    other = sections["model"] if model == "statistical" else NO_CONTEXTS
+    name = checks.text(config["name"], "name")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ConfigError(f"name: got {name!r}; allowed: letters, digits, and . _ - between them")
-    kind = _choice(tracking["kind"], "tracking.kind", ("mlflow", "memory"))
+    kind = checks.choice(tracking["kind"], "tracking.kind", ("mlflow", "memory"))
     return Settings(
         name=name,
-        purpose=_text(config["purpose"] or name, "purpose"),
-        model=_choice(sections["model"]["name"], "model.name", ("statistical",)),
-        context_length=_whole(sections["model"]["context_length"], "model.context_length", 0, 64),
-        context_draw=_choice(sections["model"]["context_draw"], "model.context_draw", DRAWS),
-        unseen=_choice(sections["model"]["unseen"], "model.unseen", UNSEEN),
+        purpose=checks.text(config["purpose"] or name, "purpose"),
+        model=model,
+        gpt=parse_gpt(sections["model"]) if model == "gpt" else None,
+        corpus=parse_corpus(sections["corpus"]),
+        context_length=checks.whole(other["context_length"], "model.context_length", 0, 64),
+        context_draw=checks.choice(other["context_draw"], "model.context_draw", DRAWS),
+        unseen=checks.choice(other["unseen"], "model.unseen", UNSEEN),
         grid=_grid(grid),
         source=SourceSettings(
-            family=_choice(source["family"], "source.family", FAMILIES),
-            s=_whole(source["s"], "source.s", 2, LARGEST_SAMPLE),
-            support=_whole(source["support"], "source.support", 2, LARGEST_SAMPLE),
-            seed=_whole(source["seed"], "source.seed", 0, 2**63),
+            family=checks.choice(source["family"], "source.family", FAMILIES),
+            s=checks.whole(source["s"], "source.s", 2, LARGEST_SAMPLE),
+            support=checks.whole(source["support"], "source.support", 2, LARGEST_SAMPLE),
+            seed=checks.whole(source["seed"], "source.seed", 0, 2**63),
         ),
-        generations=_whole(config["generations"], "generations", 1, 10**7),
-        replicates=_whole(config["replicates"], "replicates", 1, 10**7),
-        seed=_whole(config["seed"], "seed", 0, 2**63),
+        generations=checks.whole(config["generations"], "generations", 1, 10**7),
+        replicates=checks.whole(config["replicates"], "replicates", 1, 10**7),
+        seed=checks.whole(config["seed"], "seed", 0, 2**63),
         cluster=Cluster(
-            kind=_choice(cluster["kind"], "cluster.kind", ("local", "inline")),
+            kind=checks.choice(cluster["kind"], "cluster.kind", ("local", "inline")),
             num_cpus=None
             if cluster["num_cpus"] is None
-            else _whole(cluster["num_cpus"], "cluster.num_cpus", 1, 4096),
-            cpus_per_trial=_whole(cluster["cpus_per_trial"], "cluster.cpus_per_trial", 1, 4096),
-            max_failures=_whole(cluster["max_failures"], "cluster.max_failures", 0, 1000),
+            else checks.whole(cluster["num_cpus"], "cluster.num_cpus", 1, 4096),
+            cpus_per_trial=checks.whole(
+                cluster["cpus_per_trial"], "cluster.cpus_per_trial", 1, 4096
+            ),
+            gpus_per_trial=None
+            if cluster["gpus_per_trial"] is None
+            else checks.real(
+                cluster["gpus_per_trial"], "cluster.gpus_per_trial", 0, 1024, "a number from 0"
+            ),
+            checkpoint_seconds=checks.real(
+                cluster["checkpoint_seconds"],
+                "cluster.checkpoint_seconds",
+                0,
+                1e6,
+                "a number from 0",
+            ),
+            max_failures=count("max_failures", 0, 1000),
         ),
         tracking=Tracking(
             kind=kind,
-            uri=None if kind == "memory" else _text(tracking["uri"], "tracking.uri"),
-            experiment=_text(tracking["experiment"] or name, "tracking.experiment"),
+            uri=None if kind == "memory" else checks.text(tracking["uri"], "tracking.uri"),
+            experiment=checks.text(tracking["experiment"] or name, "tracking.experiment"),
         ),
-        dry_run=_flag(config["dry_run"], "dry_run"),
-        force=_flag(config["force"], "force"),
-        output=_text(config["output"], "output"),
-        figure=_choice(config["figure"], "figure", FIGURES),
+        dry_run=checks.flag(config["dry_run"], "dry_run"),
+        force=checks.flag(config["force"], "force"),
+        output=checks.text(config["output"], "output"),
+        figure=checks.choice(config["figure"], "figure", FIGURES),
     )
 
 
 def _grid(grid: Mapping[str, Any]) -> Grid:
-    zipped = () if grid["zip"] is None else tuple(_values(grid["zip"], "grid.zip"))
+    zipped = () if grid["zip"] is None else tuple(checks.values(grid["zip"], "grid.zip"))
     parsed = Grid(
         schedule=tuple(
             dict.fromkeys(
-                _choice(v, "grid.schedule", RULES)
-                for v in _values(grid["schedule"], "grid.schedule")
+                checks.choice(v, "grid.schedule", RULES)
+                for v in checks.values(grid["schedule"], "grid.schedule")
             )
         ),
-        n=_axis(grid["n"], "grid.n", repeats="n" in zipped),
-        N=_axis(grid["N"], "grid.N", repeats="N" in zipped),
-        K=_axis(grid["K"], "grid.K", repeats="K" in zipped),
-        S0=_fractions(grid["S0"], "grid.S0", "1/support up to", repeats="S0" in zipped),
+        n=checks.axis(grid["n"], "grid.n", repeats="n" in zipped),
+        N=checks.axis(grid["N"], "grid.N", repeats="N" in zipped),
+        K=checks.axis(grid["K"], "grid.K", repeats="K" in zipped),
+        S0=checks.fractions(grid["S0"], "grid.S0", "1/support up to", repeats="S0" in zipped),
+        temperature=_temperatures(grid["temperature"], repeats="temperature" in zipped),
         reuse=tuple(
-            dict.fromkeys(_flag(v, "grid.reuse") for v in _values(grid["reuse"], "grid.reuse"))
+            dict.fromkeys(
+                checks.flag(v, "grid.reuse") for v in checks.values(grid["reuse"], "grid.reuse")
+            )
         ),
-        zip=tuple(_choice(v, "grid.zip", AXES) for v in zipped),
-        alpha=_fractions(grid["alpha"], "grid.alpha", "above 0 and up to", repeats=False),
-        total=_axis(grid["total"], "grid.total", repeats=False),
+        zip=tuple(checks.choice(v, "grid.zip", AXES) for v in zipped),
+        alpha=checks.fractions(grid["alpha"], "grid.alpha", "above 0 and up to", repeats=False),
+        total=checks.axis(grid["total"], "grid.total", repeats=False),
     )
     lengths = {axis: len(getattr(parsed, axis) or ()) for axis in parsed.zip}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
@@ -253,6 +288,33 @@ def _grid(grid: Mapping[str, Any]) -> Grid:
     return parsed
 
 
+def _temperatures(value: Any, *, repeats: bool) -> tuple[float, ...] | None:
+    if value is None:
+        return None
+    field, allowed = "grid.temperature", "numbers from 0.01 to 100"
+    found = [checks.real(v, field, 0.01, 100, allowed) for v in checks.values(value, field)]
+    return tuple(found if repeats else dict.fromkeys(found))
+
+
+def _sections(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Every section by its path; those of a GPT only where they are there."""
+    found: dict[str, Mapping[str, Any]] = {"": config}
+    for section in KEYS:
+        parent, _, key = section.rpartition(".")
+        if section and (not parent or key in found[parent]):
+            found[section] = _mapping(found[parent].get(key), section)
+    return found
+
+
+def _needed(section: str, model: str) -> tuple[str, ...]:
+    """The keys that a section must hold."""
+    if not section.startswith("model"):
+        return KEYS[section]
+    if model == "gpt":
+        return GPT_KEYS[section]
+    return STATISTICAL_KEYS if section == "model" else ()
+
+
 def _mapping(value: Any, field: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise ConfigError(
@@ -260,70 +322,3 @@ def _mapping(value: Any, field: str) -> Mapping[str, Any]:
             + ", ".join(f"{field}.{key}" for key in KEYS[field])
         )
     return value
-
-
-def _text(value: Any, field: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigError(f"{field}: got {value!r}; allowed: text")
-    return value
-
-
-def _flag(value: Any, field: str) -> bool:
-    if not isinstance(value, bool):
-        raise ConfigError(f"{field}: got {value!r}; allowed: true or false")
-    return value
-
-
-def _choice(value: Any, field: str, allowed: Iterable[str]) -> str:
-    names = list(allowed)
-    if value not in names:
-        raise ConfigError(
-            f"{field}: got {value!r}; allowed: {', '.join(names)}{nearest(str(value), names)}"
-        )
-    return str(value)
-
-
-def _number(value: Any, field: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigError(f"{field}: got {value!r}; allowed: a number")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{field}: got {value}; allowed: a finite number")
-    return value
-
-
-def _whole(value: Any, field: str, low: int, high: int) -> int:
-    allowed = f"allowed: whole numbers from {low} to {high}"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigError(f"{field}: got {value!r}; {allowed}")
-    number = _number(value, field)
-    if not low <= number <= high or number != int(number):
-        raise ConfigError(f"{field}: got {str(value)[:40]}; {allowed}")
-    return int(number)
-
-
-def _values(value: Any, field: str) -> list[Any]:
-    """A scalar or a list as a list; empty and nested lists are refused."""
-    values = list(value) if isinstance(value, list | tuple) else [value]
-    if not values:
-        raise ConfigError(f"{field}: got an empty list; allowed: at least one value")
-    for one in values:
-        if isinstance(one, list | tuple | Mapping):
-            raise ConfigError(f"{field}: got {value!r}; allowed: a value or a flat list of values")
-    return values
-
-
-def _axis(value: Any, field: str, *, repeats: bool) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    values = [_whole(v, field, 1, LARGEST_SAMPLE) for v in _values(value, field)]
-    return tuple(values if repeats else dict.fromkeys(values))
-
-
-def _fractions(value: Any, field: str, low: str, *, repeats: bool) -> tuple[float, ...] | None:
-    if value is None:
-        return None
-    numbers = [float(_number(v, field)) for v in _values(value, field)]
-    for number in numbers:
-        if not 0 < number < 1:
-            raise ConfigError(f"{field}: got {number:g}; allowed: {low}, not including, 1")
-    return tuple(numbers if repeats else dict.fromkeys(numbers))

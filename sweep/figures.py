@@ -66,7 +66,10 @@ ROWS = {
     "windows": ("sigma", "deviation", "T"),
 }
 """Kind of figure -> what is drawn of each cell, from top to bottom."""
-DRAWN = ("sigma", "deviation", "collapse_time", "laws")
+DRAWN = (
+    "sigma", "deviation", "collapse_time", "laws", "deviation/se_contexts", "retrained",
+    "loss_curve/val", "truth/loss/val",
+)  # fmt: skip
 """The stored curves that figures use."""
 LABELS = {
     "p0": r"$p^{(0)}$",

@@ -9,12 +9,23 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from models import corpus
 from models.contexts import SCHEDULES as CONTEXT_SCHEDULES
 from models.contexts import Contexts
+from models.recipe import GPT_STREAM, Recipe
 from models.schedules import LARGEST_SAMPLE, RULES, Schedule
-from models.source import Source
+from models.source import WITHOUT_S0, Source
 from models.streams import STREAM, canonical
-from sweep.config import AXES, DEFAULTS, ConfigError, Settings
+from sweep.checks import ConfigError
+from sweep.config import AXES, DEFAULTS, Settings
+from sweep.grid_gpt import (
+    check_tokens,
+    needs_text,
+    recipe,
+    recipe_from_params,
+    recipe_params,
+    unused_by_model,
+)
 
 LARGEST_CELL = 4 * 2**30
 """Most memory, in bytes, that one cell may need."""
@@ -31,16 +42,20 @@ class Cell:
     model: str
     schedule: Schedule
     source: Source
+    """The initial law; for a GPT the frequencies of the tokens in its text."""
     generations: int
     replicates: int
     seed: int
     contexts: Contexts | None = None
     """None: one context."""
+    recipe: Recipe | None = None
+    """None: the statistical model."""
 
     @cached_property
     def id(self) -> str:
         """12 hex digits of a hash of the cell and of the version of its random stream."""
-        text = json.dumps([STREAM, canonical(self)], sort_keys=True)
+        stream = STREAM if self.recipe is None else f"gpt {GPT_STREAM}"
+        text = json.dumps([stream, canonical(self)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
@@ -50,7 +65,10 @@ class Cell:
         S0 = self.source.concentration
         short = float(f"{S0:.6g}")
         exact = short if short == S0 or self.source.S0 is None else float(f"{S0:.12g}")
-        axes.append(("S0", exact))
+        if self.recipe is None:
+            axes.append(("S0", exact))
+        else:
+            axes.append(("temperature", f"{self.recipe.sampling.temperature:g}"))
         shown = [f"{axis}={value}" for axis, value in axes if value is not None]
         if self.schedule.reuse:
             shown.append("kept")
@@ -73,6 +91,7 @@ class Cell:
             "support": self.source.support,
             "family": self.source.family,
             "source_seed": self.source.seed,
+            "counts": self.source.counts and " ".join(map(str, self.source.counts)),
             "context_length": self.contexts and self.contexts.length,
             "context_draw": self.contexts and self.contexts.draw,
             "unseen": self.contexts and self.contexts.unseen,
@@ -81,6 +100,8 @@ class Cell:
             "seed": self.seed,
             "cell": self.id,
         }
+        if self.recipe is not None:
+            values |= recipe_params(self.recipe)
         return {key: str(value) for key, value in values.items() if value is not None}
 
     @property
@@ -88,6 +109,8 @@ class Cell:
         """The axes as numbers: stored as metrics too, since params sort as text."""
         values = {axis: getattr(self.schedule, axis) for axis in ("n", "N", "K")}
         values["S0"] = self.source.concentration
+        if self.recipe is not None:
+            values["temperature"] = self.recipe.sampling.temperature
         return {axis: float(v) for axis, v in values.items() if v is not None}
 
 
@@ -97,7 +120,6 @@ def cell_from_params(params: Mapping[str, str]) -> Cell:
     def whole(key: str) -> int | None:
         return int(params[key]) if key in params else None
 
-    uniform = params["family"] == "uniform"
     return Cell(
         model=params["model"],
         schedule=Schedule(
@@ -111,8 +133,9 @@ def cell_from_params(params: Mapping[str, str]) -> Cell:
             family=params["family"],
             s=int(params["s"]),
             support=int(params["support"]),
-            S0=None if uniform else float(params["S0"]),
+            S0=None if params["family"] in WITHOUT_S0 else float(params["S0"]),
             seed=whole("source_seed"),
+            counts=tuple(map(int, params["counts"].split())) if "counts" in params else None,
         ),
         generations=int(params["generations"]),
         replicates=int(params["replicates"]),
@@ -124,16 +147,21 @@ def cell_from_params(params: Mapping[str, str]) -> Cell:
         )
         if "context_length" in params
         else None,
+        recipe=recipe_from_params(params) if params["model"] == "gpt" else None,
     )
 
 
-def expand(settings: Settings) -> tuple[list[Cell], list[str]]:
+def expand(settings: Settings, text: str | None = None) -> tuple[list[Cell], list[str]]:
     """The cells, in the order of the axes as given, and notices for the user.
 
     An axis that a schedule does not use is dropped for it, and cells that are
-    then equal appear once. Raises ConfigError for values that do not fit
+    then equal appear once. text: the corpus, where `needs_text`; may be left out
+    if it is the embedded one. Raises ConfigError for values that do not fit
     together.
     """
+    if needs_text(settings) and text is None:
+        assert settings.corpus.path is None, "the text has to be read first"
+        text = corpus.embedded()
     cells: dict[Cell, None] = {}
     for name in settings.grid.schedule:
         points = _points(settings, name)
@@ -142,7 +170,7 @@ def expand(settings: Settings) -> tuple[list[Cell], list[str]]:
             raise ConfigError(f"grid: got over {LARGEST_SWEEP} cells; allowed: up to that many")
         for reuse in reuses:
             for point in points:
-                S0 = point.pop("S0", None)
+                S0, temperature = point.pop("S0", None), point.pop("temperature", None)
                 try:
                     schedule = Schedule(name=name, reuse=reuse or None, **point)
                 except ValueError as error:
@@ -150,13 +178,14 @@ def expand(settings: Settings) -> tuple[list[Cell], list[str]]:
                 cell = Cell(
                     model=settings.model,
                     schedule=schedule,
-                    source=_source(settings, S0),
+                    source=_source(settings, S0, text),
                     generations=settings.generations,
                     replicates=settings.replicates,
                     seed=settings.seed,
                     contexts=_contexts(settings, schedule),
+                    recipe=recipe(settings, text, temperature),
                 )
-                point["S0"] = S0
+                point |= {"S0": S0, "temperature": temperature}
                 _check_size(cell)
                 cells[cell] = None
     return list(cells), _notices(settings, list(cells))
@@ -174,6 +203,8 @@ def memory(cell: Cell) -> int:
     Runs are simulated in blocks; a block of many small ones needs little.
     """
     curves = 2 * 8 * 8 * cell.replicates * cell.generations
+    if cell.recipe is not None:  # besides its network, which is the device's matter
+        return curves + 4 * cell.schedule.largest_pool(cell.generations)
     if cell.contexts is not None:
         law = 8 * cell.contexts.count(cell.source.s) * cell.source.s
         return curves + 12 * law * cell.replicates + law * (cell.generations + 1)
@@ -190,7 +221,9 @@ def _points(settings: Settings, name: str) -> list[dict[str, Any]]:
     """Values of the axes that the schedule uses, one dict a cell, in order."""
     grid = settings.grid
     axes = [axis for axis in AXES if axis in RULES[name].axes]
-    if settings.source.family != "uniform" or grid.S0 is not None:
+    if settings.gpt is not None:
+        axes.append("temperature")
+    elif settings.source.family not in WITHOUT_S0 or grid.S0 is not None:
         axes.append("S0")
     moved = [axis for axis in grid.zip if axis in axes]
     groups: list[list[dict[str, Any]]] = []
@@ -242,10 +275,15 @@ def _contexts(settings: Settings, schedule: Schedule) -> Contexts | None:
     return contexts
 
 
-def _source(settings: Settings, S0: float | None) -> Source:
+def _source(settings: Settings, S0: float | None, text: str | None) -> Source:
     """The checked initial law."""
     fields = settings.source
     try:
+        if text is not None:
+            counts = corpus.counts(corpus.encode(text, corpus.alphabet(text)))
+            size = len(counts)
+            source = Source(family="text", s=size, support=size, S0=S0, counts=counts)
+            return replace(source, S0=None)
         source = Source(
             family=fields.family,
             s=fields.s,
@@ -261,6 +299,8 @@ def _source(settings: Settings, S0: float | None) -> Source:
 
 
 def _check_size(cell: Cell) -> None:
+    if cell.recipe is not None:
+        check_tokens(cell.schedule, cell.recipe.network.context)
     largest = cell.schedule.largest_pool(cell.generations)
     if largest > LARGEST_SAMPLE:
         raise ConfigError(
@@ -294,6 +334,7 @@ def _notices(settings: Settings, cells: list[Cell]) -> list[str]:
     without = [s for s in grid.schedule if s != "recent"]
     if any(grid.reuse) and without:
         notices.append(f"grid.reuse is not used by {', '.join(without)}: dropped there")
+    notices += unused_by_model(settings)
     if settings.source.seed != 0 and settings.source.family != "dirichlet":
         notices.append(f"source.seed is not used by family {settings.source.family}: dropped")
     return notices

@@ -17,6 +17,7 @@ import ray
 from ray import tune
 
 from sweep import packing
+from sweep.advance import Advance
 from sweep.config import Cluster
 from sweep.grid import Cell
 from sweep.tracking import Row, Store, Tracker, connect
@@ -25,8 +26,9 @@ from sweep.trial import Job, Outcome, run_cells
 REPORT_SECONDS = 0.5
 """How long a worker goes on between two reports of progress."""
 
-Report = Callable[[list[str], list[str]], None]
-"""Called with the ids of the cells that ended since the last call, and of those that failed."""
+Report = Callable[[list[str], list[str], dict[str, tuple[float, str]]], None]
+"""Called with the ids of the cells that ended since the last call, and of those that failed,
+and with how much of a cell at work is done, and what it is doing."""
 
 
 def start(cluster: Cluster) -> None:
@@ -60,7 +62,14 @@ def run(
 
     Raises KeyboardInterrupt on Ctrl-C, with the workers still up.
     """
-    slots = max(1, int(ray.cluster_resources().get("CPU", 1)) // cluster.cpus_per_trial)
+    resources = ray.cluster_resources()
+    slots = max(1, int(resources.get("CPU", 1)) // cluster.cpus_per_trial)
+    gpus = cluster.gpus_per_trial
+    if gpus is None:
+        networks = any(cell.recipe is not None for cell in cells)
+        gpus = 0.5 if networks and resources.get("GPU", 0) > 0 else 0.0
+    if gpus > 0:
+        slots = max(1, min(slots, int(resources.get("GPU", 0) / gpus)))
     packs = packing.pack([packing.seconds(cell) for cell in cells], slots)
     work = [[cells[i] for i in indices] for indices in packs]
     storage = store.state / "tune"
@@ -70,11 +79,11 @@ def run(
     tuner = tune.Tuner(
         tune.with_resources(
             tune.with_parameters(PackTrainable, work=work, job=job, store=store, begun=begun),
-            {"cpu": cluster.cpus_per_trial},
+            {"cpu": cluster.cpus_per_trial, "gpu": gpus},
         ),
         param_space={"pack": tune.grid_search(list(range(len(packs))))},
         tune_config=tune.TuneConfig(
-            reuse_actors=True,
+            reuse_actors=gpus == 0,  # what a process holds of a GPU stays until it ends
             trial_name_creator=lambda trial: f"pack_{trial.config['pack']}",
             trial_dirname_creator=lambda trial: f"pack_{trial.config['pack']}",
         ),
@@ -115,7 +124,7 @@ class PackTrainable(tune.Trainable):
         self._outcomes = self._begin(new_config)
         return True
 
-    def _begin(self, config: dict[str, Any]) -> Iterator[Outcome]:
+    def _begin(self, config: dict[str, Any]) -> Iterator[Outcome | Advance]:
         if self._tracker is None:
             self._tracker = connect(self._store)
         mark = self._begun / str(config["pack"])
@@ -127,15 +136,17 @@ class PackTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         deadline = time.monotonic() + REPORT_SECONDS
-        ended: list[str] = []
-        failed: list[str] = []
-        for outcome in self._outcomes:
-            ended.append(outcome.cell.id)
-            if outcome.error is not None:
-                failed.append(outcome.cell.id)
+        told: dict[str, Any] = {"ended": [], "failed": [], "at": {}, "done": False}
+        for event in self._outcomes:
+            if isinstance(event, Advance):
+                told["at"] = {event.cell: (event.share, event.what)}
+            else:
+                told["ended"].append(event.cell.id)
+                if event.error is not None:
+                    told["failed"].append(event.cell.id)
             if time.monotonic() > deadline:
-                return {"ended": ended, "failed": failed, "done": False}
-        return {"ended": ended, "failed": failed, "done": True}
+                return told
+        return told | {"done": True}
 
 
 class _Watch(tune.Callback):
@@ -145,4 +156,4 @@ class _Watch(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        self._report(result["ended"], result["failed"])
+        self._report(result["ended"], result["failed"], result["at"])

@@ -41,6 +41,8 @@ def laws(cell: Cell, *, deviation: bool = True) -> Laws:
     deviation: whether to compute its exact law, which is the dear one.
     """
     found = Laws()
+    if cell.recipe is not None:
+        return found  # no law is known of a network
     if cell.contexts is not None:
         _contexts(cell, cell.contexts, found)
         return found

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from sweep.tables import COLUMNS, Entry, figures_of, labels, shown
+from sweep.tables import GPT_COLUMNS, Entry, columns, figures_of, labels, shown
 
 STYLE = """
 :root { color-scheme: light dark; }
@@ -20,6 +20,16 @@ code, pre { font: 14px ui-monospace, monospace; }
 pre { overflow-x: auto; padding: .8rem; background: #8882; }
 @media print { body { margin: 0; } }
 """
+
+LEGEND = """sigma: mean over runs of the sum of squared probabilities; exact: its expectation from
+theory; deviation: mean L1 distance from generation 1; collapsed: share of runs that have been a
+single token; E[T]: mean generation of first collapse and its standard error; where some runs have
+not collapsed by M, E[T] is at least the mean of min(T, M) that is shown."""
+GPT_LEGEND = """deviation: L1 distance of the next-token laws from those of generation 1, mean over
+contexts drawn from p(0), with its standard error (over runs, or contexts if there is one run);
+from p(0): the same from the ground truth; val loss: last one on held-out real text, nats; best: the
+smallest while training; distinct 8: share of different
+8-grams in a text of the model's own."""
 
 
 def page(
@@ -39,8 +49,15 @@ def page(
     first = cells[0]
     draw = "" if first.source.seed is None else f" (draw {first.source.seed})"
     law = f"{first.source.family} on {first.source.support} of {first.source.s} tokens{draw}"
+    if first.recipe is not None:
+        p0 = (
+            "a network trained on it"
+            if first.recipe.order is None
+            else (f"its Markov source of order {first.recipe.order}")
+        )
+        law = f"{first.recipe.corpus}, {first.source.s} different characters; p(0) is {p0}"
     settings = [
-        ("Initial law", law),
+        ("Text" if first.recipe is not None else "Initial law", law),
         ("In every cell", shared or "-"),
         ("Generations", str(first.generations)),
         ("Runs of each cell", str(first.replicates)),
@@ -48,10 +65,11 @@ def page(
         ("Cells", str(len(cells))),
     ]
     finished = sum(entry.row.status == "FINISHED" for entry in entries)
-    head = "".join(f"<th scope=col>{escape(c)}</th>" for c in COLUMNS)
+    heads = columns(entries)
+    head = "".join(f"<th scope=col>{escape(c)}</th>" for c in heads)
     body = "".join(
         f"<tr><td>{escape(n)}</td>"
-        + "".join(f"<td>{escape(v)}</td>" for v in figures_of(entry).values())
+        + "".join(f"<td>{escape(v)}</td>" for v in figures_of(entry, heads).values())
         + "</tr>\n"
         for n, entry in ((names[i], entries[i]) for i in shown(len(entries)))
     )
@@ -73,14 +91,11 @@ def page(
 <p>{finished} of {len(entries)} cells finished.</p>
 <h2>Figures</h2>
 {pictures}
-<h2>Last generation, simulation against theory</h2>
+<h2>Last generation{"" if heads == GPT_COLUMNS else ", simulation against theory"}</h2>
 <div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>
 {body}</tbody></table></div>{cut}
-<p>sigma: mean over runs of the sum of squared probabilities; exact: its expectation from theory;
-deviation: mean L1 distance from generation 1; collapsed: share of runs that have been a single
-token; E[T]: mean generation of first collapse and its standard error; where some runs have
-not collapsed by M, E[T] is at least the mean of min(T, M) that is shown.</p>
-{f"<h2>What the bounds say</h2><ul>{remarks}</ul>" if remarks else ""}
+<p>{GPT_LEGEND if heads == GPT_COLUMNS else LEGEND}</p>
+{f"<h2>Remarks</h2><ul>{remarks}</ul>" if remarks else ""}
 <h2>Settings</h2>
 <table><tbody>{"".join(f"<tr><td>{escape(k)}</td><td>{escape(v)}</td></tr>" for k, v in settings)}
 </tbody></table>

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from sweep import packing, tables
-from sweep.config import ConfigError, Settings
+from sweep.checks import ConfigError
+from sweep.config import Settings
 from sweep.grid import Cell, sweep_id
 from sweep.tracking import Store, StoreError, connect
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.schedules import RULES
-from sweep import figures, page, spool, tables
-from sweep.config import ConfigError, nearest
+from sweep import figures, figures_gpt, page, spool, tables
+from sweep.checks import ConfigError, nearest
 from sweep.grid import cell_from_params
 from sweep.laws import laws
+from sweep.summary_gpt import spread_in_words
 from sweep.tables import Entry
 from sweep.tracking import Row, Status, Store, StoreError, Tracker, connect
 
@@ -99,6 +100,10 @@ def _draw(
     tracker: Tracker, name: str, kind: str, done: Sequence[Entry], folder: Path
 ) -> tuple[list[Path], list[tuple[Path, str]]]:
     """The figures of a sweep: their files, and each PNG with what it shows in words."""
+    if all(entry.cell.recipe is not None for entry in done):
+        kind = "gpt"
+    elif kind == "gpt":
+        kind = "curves"
     names, shared = tables.labels([e.cell for e in done])
     most = figures.MOST_PANELS if kind in figures.ROWS else len(done)
     picked = figures.chosen(len(done), most)
@@ -124,7 +129,10 @@ def _draw(
     title = shared if name in shared.split(", ") else f"{name} ({shared})" if shared else name
     if len(panels) < len(done):
         title += f": {len(panels)} of {len(done)} cells"
-    if kind == "simplex" and "laws" in panels[0].curves:
+    if kind == "gpt":
+        figure = figures_gpt.gpt_figure(panels, title)
+        words = f"deviation against the generation, and validation losses, for {', '.join(names)}"
+    elif kind == "simplex" and "laws" in panels[0].curves:
         figure = figures.simplex_figure(panels[0], title)
         words = f"the laws of all contexts on the simplex over generations, for {names[0]}"
     elif kind == "collapse_time":
@@ -164,6 +172,9 @@ def close(tracker: Tracker, parent: Row, rows: Sequence[Row], cells: int) -> Sta
 def _notes(entries: Sequence[Entry]) -> list[str]:
     """The remarks of theory on the cells, each once, with the first cells it holds for."""
     found: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.cell.recipe is not None:
+            found.setdefault(spread_in_words(entry.row.metrics), []).append(entry.cell.name)
     for entry in entries[: tables.MOST_ROWS]:
         for note in laws(entry.cell, deviation=False).notes:
             found.setdefault(note, []).append(entry.cell.name)

@@ -13,7 +13,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.config import ConfigError, Settings
+from sweep import texts
+from sweep.advance import Advance
+from sweep.checks import ConfigError
+from sweep.config import Settings
 from sweep.grid import Cell, sweep_id
 from sweep.progress import Progress
 from sweep.tracking import Identity, Row, Store, StoreError, Tracker, connect, preload
@@ -85,9 +88,17 @@ def store(settings: Settings) -> Iterator[Store]:
 
 @contextlib.contextmanager
 def execute(
-    settings: Settings, cells: Sequence[Cell], address: Store, *, command: str, commit: str
+    settings: Settings,
+    cells: Sequence[Cell],
+    address: Store,
+    *,
+    command: str,
+    commit: str,
+    text: str | None = None,
 ) -> Iterator[Finished]:
     """Run every cell that is not finished in the store; the sweep is locked in the context.
+
+    text: the corpus, if the cells need one.
 
     Raises InterruptedSweepError on Ctrl-C and ConfigError if the sweep is running already
     or the store refuses it.
@@ -118,15 +129,24 @@ def execute(
                 failed=frozenset(key for key, row in rows.items() if row.status == "FAILED"),
                 donors={} if settings.force else tracker.finished(),
                 driver=os.getpid(),
+                shared=address.state / "shared",
+                checkpoint_seconds=settings.cluster.checkpoint_seconds,
+                device=settings.gpt.device if settings.gpt else "auto",
             )
+            if text is not None:
+                texts.keep(job.shared, text)
             try:
-                with Progress(len(cells)) as progress:
+                with Progress({cell.id: cell.name for cell in cells}) as progress:
                     progress({c.id for c in cells} - {c.id for c in todo})
                     lost = ray.run(todo, job, address, tracker, progress)
             except KeyboardInterrupt:
                 ray.stop_behind()
+                ended = tracker.read(parent)
+                for row in ended:
+                    if row.status == "RUNNING":  # a long cell, logged as it went
+                        tracker.end(row.run, "KILLED", end_ms=_now_ms())
                 tracker.end(parent, "KILLED", end_ms=_now_ms())
-                kept = sum(row.status == "FINISHED" for row in tracker.read(parent))
+                kept = sum(row.status == "FINISHED" for row in ended)
                 raise InterruptedSweepError(
                     f"{kept} of {len(cells)} cells are finished and kept"
                 ) from None
@@ -207,8 +227,11 @@ class _Ray:
     ) -> dict[str, str]:
         """Run the cells, on Ray or in this process: cell id -> why its worker was lost."""
         if self._cluster.kind == "inline":
-            for outcome in run_cells(cells, job, tracker):
-                report([outcome.cell.id], [] if outcome.error is None else [outcome.cell.id])
+            for event in run_cells(cells, job, tracker):
+                if isinstance(event, Advance):
+                    report([], [], {event.cell: (event.share, event.what)})
+                else:
+                    report([event.cell.id], [] if event.error is None else [event.cell.id])
             return {}
         self.start()
         from sweep import launch

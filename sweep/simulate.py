@@ -7,7 +7,7 @@ changes a bit.
 
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ import numpy as np
 
 from models.contexts import Contexts
 from sweep import spool
+from sweep.advance import Advance
 from sweep.grid import Cell
 from sweep.summary import Curves
 
@@ -30,14 +31,16 @@ CHECKPOINT_SECONDS = 20.0
 """A run that lasts longer saves its state this often."""
 
 
-def simulate(cell: Cell, folder: Path, checkpoint_seconds: float = CHECKPOINT_SECONDS) -> Curves:
-    """The curves of a cell, see `sweep.summary.Curves`.
+def simulate(
+    cell: Cell, folder: Path, checkpoint_seconds: float = CHECKPOINT_SECONDS
+) -> Generator[Advance, None, Curves]:
+    """The curves of a cell, see `sweep.summary.Curves`; says how far it is meanwhile.
 
     `folder` holds the checkpoint of a long run; one that cannot be read is
     ignored, and the run starts anew.
     """
     if cell.contexts is not None:
-        return _with_contexts(cell, cell.contexts)
+        return (yield from _with_contexts(cell, cell.contexts))
     from models import statistical  # compiles on first use: workers only
 
     path = folder / cell.id / "checkpoint.npz"
@@ -57,6 +60,9 @@ def simulate(cell: Cell, folder: Path, checkpoint_seconds: float = CHECKPOINT_SE
         for generations in _steps(cell, count, state.m):
             state, record = statistical.step(setting, state, generations)
             records.append(record)
+            done = first + count * state.m / cell.generations
+            what = f"generation {state.m}, runs {first} to {first + count - 1}"
+            yield Advance(cell=cell.id, what=what, share=done / cell.replicates)
             if time.monotonic() - last_saved > checkpoint_seconds:
                 records = [_joined(records, axis=1)]
                 _save(path, finished, state, records[0])
@@ -72,7 +78,7 @@ def simulate(cell: Cell, folder: Path, checkpoint_seconds: float = CHECKPOINT_SE
     return curves
 
 
-def _with_contexts(cell: Cell, contexts: Contexts) -> Curves:
+def _with_contexts(cell: Cell, contexts: Contexts) -> Generator[Advance, None, Curves]:
     """The same curves, means over contexts; where s = 3 also `laws`, (M + 1, c, 3), of run 0.
 
     Not resumable within a cell: a run that is cut starts this cell anew.
@@ -91,6 +97,8 @@ def _with_contexts(cell: Cell, contexts: Contexts) -> Curves:
     for _ in range(cell.generations):
         state, record = model.step(setting, state)
         records.append(record)
+        share = state.m / cell.generations
+        yield Advance(cell=cell.id, what=f"generation {state.m}", share=share)
         if cell.source.s == 3:
             laws.append(state.p[0])
     curves = _joined(records, axis=1)

@@ -29,13 +29,15 @@ class Result:
     """When it was started, milliseconds since 1970."""
     seconds: float
     """How long it took to compute."""
+    notes: tuple[str, ...] = ()
+    """What the record of the run should say besides its numbers."""
 
 
 def write(folder: Path, cell: str, result: Result) -> None:
     """Store a result under the cell's id."""
     (folder / cell).mkdir(parents=True, exist_ok=True)
     save(curves_file(folder, cell), result.curves)
-    note = {"start_ms": result.start_ms, "seconds": result.seconds}
+    note = {"start_ms": result.start_ms, "seconds": result.seconds, "notes": result.notes}
     # The note comes last: where it stands, the curves are whole.
     _replace(folder / cell / "result.json", lambda file: file.write(json.dumps(note).encode()))
 
@@ -44,9 +46,24 @@ def read(folder: Path, cell: str) -> Result | None:
     """The stored result of a cell, or None if there is none that can be read."""
     try:
         note = json.loads((folder / cell / "result.json").read_text())
+        note["notes"] = tuple(note.get("notes", ()))
         return Result(curves=load(curves_file(folder, cell)), **note)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
         return None
+
+
+def started(folder: Path, cell: str) -> int | None:
+    """When a long cell was first started, milliseconds since 1970; None if nothing says so."""
+    try:
+        return int((folder / cell / "started").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def start(folder: Path, cell: str, start_ms: int) -> None:
+    """Remember when a long cell was started: the times of its points derive from that."""
+    (folder / cell).mkdir(parents=True, exist_ok=True)
+    _replace(folder / cell / "started", lambda file: file.write(str(start_ms).encode()))
 
 
 def curves_file(folder: Path, cell: str) -> Path:

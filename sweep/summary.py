@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
+from sweep import summary_gpt
 from sweep.grid import Cell
 from sweep.laws import Laws
 
@@ -46,6 +47,7 @@ def points(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
     entropy_ratio, the entropy over that of p(0); both for one context only.
     """
     at = steps(cell.generations)
+    at = at[at <= curves["sigma"].shape[1]]  # of a cell that is still at work
     rows: dict[str, NDArray[np.float64]] = {}
     for name in ("sigma", "deviation"):
         values = curves[name][:, at - 1].astype(np.float64)
@@ -55,19 +57,27 @@ def points(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
         rows[f"{name}/q05"], rows[f"{name}/q95"] = np.quantile(values, (0.05, 0.95), axis=0)
     for name in ("p_max", "deviation_p0", "support", "entropy", "js_p0", "tail"):
         rows[f"{name}/mean"] = curves[name][:, at - 1].mean(0)
-    if cell.contexts is None:
+    if cell.recipe is not None:
+        for name, row in summary_gpt.rows(curves).items():
+            rows[name] = row[at - 1]
+        rows["survival/mean"] = rows["support/mean"] / cell.source.support
+        rows["entropy_ratio/mean"] = rows["entropy/mean"] / curves["truth/entropy"]
+    elif cell.contexts is None:
         p = cell.source.probabilities()
         rows["survival/mean"] = rows["support/mean"] / (p > 0).sum()
         rows["entropy_ratio/mean"] = rows["entropy/mean"] / -float(xlogy(p, p).sum())
     rows["collapsed/fraction"] = curves["collapsed"][:, at - 1].mean(0)
     for name, law in theory.curves.items():
         rows[name] = law[at - 1]
-    return [
+    found = [
         Point(key, int(m), float(value))
         for key, row in rows.items()
         for m, value in zip(at, row, strict=True)
         if np.isfinite(value)
     ]
+    if cell.recipe is not None:
+        found += [Point(key, 0, value) for key, value in summary_gpt.at_truth(curves).items()]
+    return found
 
 
 def totals(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
@@ -94,6 +104,8 @@ def totals(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
         values["extinction_time/mean"] = float(lost.argmax(axis=1).mean() + 1)
     if (absorbed > 0).all():
         values["absorption_time/mean"] = float(absorbed.mean())
+    if cell.recipe is not None:
+        values |= summary_gpt.spread(curves, cell.schedule.name)
     values |= theory.values
     if reached.all():
         values.pop("collapse_time/restricted_exact", None)

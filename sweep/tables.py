@@ -11,6 +11,7 @@ from sweep.tracking import Row
 MOST_ROWS = 40
 """Cells beyond which a table shows a summary; the CSV has them all."""
 COLUMNS = ("cell", "sigma", "exact", "deviation", "collapsed", "E[T]")
+GPT_COLUMNS = ("cell", "deviation", "from p(0)", "val loss", "best", "distinct 8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,15 +30,30 @@ def labels(cells: Sequence[Cell]) -> tuple[list[str], str]:
     return short, ", ".join(shared)
 
 
-def figures_of(entry: Entry) -> dict[str, str]:
+def columns(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Heads of the table: those of a GPT if all cells are."""
+    return GPT_COLUMNS if all(e.cell.recipe is not None for e in entries) else COLUMNS
+
+
+def figures_of(entry: Entry, heads: Sequence[str]) -> dict[str, str]:
     """One line of the table, by column, as text."""
     values, cell = entry.row.metrics, entry.cell
     if entry.row.status != "FINISHED":
-        return dict.fromkeys(COLUMNS[1:], "") | {"sigma": entry.row.status}
+        return dict.fromkeys(heads[1:], "") | {heads[1]: entry.row.status}
 
     def number(key: str, digits: int = 4) -> str:
         return f"{values[key]:#.{digits}g}" if key in values else "-"
 
+    if heads == GPT_COLUMNS:
+        kind = "se" if "deviation/se" in values else "se_contexts"
+        error = values.get(f"deviation/{kind}", 0.0)
+        return {
+            "deviation": f"{number('deviation/mean', 3)} +- {error:.1g}",
+            "from p(0)": number("deviation_p0/mean", 3),
+            "val loss": number("loss/val"),
+            "best": number("loss/val_best"),
+            "distinct 8": number("distinct_n/8", 2),
+        }
     kind = "" if "collapse_time/mean" in values else "restricted_"
     time = f"{values.get(f'collapse_time/{kind}mean', cell.generations):.4g}"
     if spread := values.get(f"collapse_time/{kind}std", 0.0) / cell.replicates**0.5:
@@ -62,12 +78,13 @@ def text(entries: Sequence[Entry], width: int = 80) -> str:
     lines = []
     if shared:
         lines.append(f"In every cell: {shared}")
-    rows = [list(COLUMNS)]
+    heads = columns(entries)
+    rows = [list(heads)]
     for i in visible:
-        rows.append([names[i], *figures_of(entries[i]).values()])
-    rows[0][1] = f"sigma_{horizons[0]}" if len(horizons) == 1 else "sigma_M"
-    widths = [max(len(row[k]) for row in rows) for k in range(len(COLUMNS))]
-    spare = width - sum(widths[1:]) - 2 * (len(COLUMNS) - 1)
+        rows.append([names[i], *figures_of(entries[i], heads).values()])
+    rows[0][1] += f"_{horizons[0]}" if len(horizons) == 1 else "_M"
+    widths = [max(len(row[k]) for row in rows) for k in range(len(heads))]
+    spare = width - sum(widths[1:]) - 2 * (len(heads) - 1)
     widths[0] = min(widths[0], max(spare, 8))
     for number, row in enumerate(rows):
         name = row[0] if len(row[0]) <= widths[0] else ".." + row[0][2 - widths[0] :]

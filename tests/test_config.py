@@ -2,7 +2,8 @@
 
 import pytest
 
-from sweep.config import ConfigError, parse
+from sweep.checks import ConfigError
+from sweep.config import parse
 from sweep.grid import expand
 from tests.compose import config, settings
 
@@ -28,7 +29,10 @@ PARTIAL = "+experiment=partial"
         ("grid.S0=0.001", "grid.S0: got 0.001 with support=52; allowed: 1/support = 0.0192308"),
         ("grid.S0=nan", "grid.S0: got nan; allowed: a finite number"),
         ("source.support=601", "source.support: got 601 with s=600; allowed: whole numbers 2 to s"),
-        ("source.family=zipff", "allowed: zipf, geometric, dirichlet, uniform; did you mean zipf?"),
+        (
+            "source.family=zipff",
+            "allowed: zipf, geometric, dirichlet, uniform, text; did you mean zipf?",
+        ),
         ("grid.schedule=parital", "did you mean partial?"),
         ("grid.schedule=[]", "grid.schedule: got an empty list"),
         ("+grid.m=3", "grid.m: unknown key; did you mean grid.n?"),

@@ -1,5 +1,6 @@
 """Running cells: failures stay alone, nothing is lost, nothing is doubled."""
 
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,15 @@ import numpy as np
 import pytest
 
 from sweep import spool, summary
+from sweep.advance import Advance
 from sweep.grid import Cell, expand
 from sweep.laws import laws
 from sweep.simulate import simulate
 from sweep.tracking import Identity
 from sweep.tracking_folder import FolderTracker
-from sweep.trial import Job, run_cells
+from sweep.trial import Job, Outcome, run_cells
 from tests.compose import settings
+from tests.drive import finish
 
 CELLS = expand(settings("+experiment=smoke"))[0]
 
@@ -28,9 +31,13 @@ def new_job(tracker: FolderTracker, tmp_path: Path) -> Job:
     return Job(parent=parent, spool=tmp_path / "spool")
 
 
+def ended(events: Iterator[Outcome | Advance]) -> list[Outcome]:
+    return [event for event in events if isinstance(event, Outcome)]
+
+
 def test_every_cell_is_logged(tracker: FolderTracker, tmp_path: Path) -> None:
     job = new_job(tracker, tmp_path)
-    outcomes = list(run_cells(CELLS, job, tracker))
+    outcomes = ended(run_cells(CELLS, job, tracker))
     assert [outcome.error for outcome in outcomes] == [None] * len(CELLS)
     rows = {row.key: row for row in tracker.read(job.parent)}
     for cell in CELLS:
@@ -50,12 +57,12 @@ def test_every_cell_is_logged(tracker: FolderTracker, tmp_path: Path) -> None:
 def test_a_failing_cell_fails_alone(tracker: FolderTracker, tmp_path: Path) -> None:
     job = new_job(tracker, tmp_path)
 
-    def compute(cell: Cell, folder: Path) -> summary.Curves:
+    def compute(cell: Cell, job: Job) -> Generator[Advance, None, summary.Curves]:
         if cell == CELLS[1]:
             raise MemoryError("no room for this one")
-        return simulate(cell, folder)
+        return (yield from simulate(cell, job.spool))
 
-    outcomes = list(run_cells(CELLS, job, tracker, compute=compute))
+    outcomes = ended(run_cells(CELLS, job, tracker, compute=compute))
     assert [outcome.error is None for outcome in outcomes] == [True, False, True, True]
     rows = {row.key: row for row in tracker.read(job.parent)}
     failed = rows[CELLS[1].id]
@@ -66,9 +73,9 @@ def test_a_failing_cell_fails_alone(tracker: FolderTracker, tmp_path: Path) -> N
     before = rows
     attempts: list[str] = []
 
-    def counted(cell: Cell, folder: Path) -> summary.Curves:
+    def counted(cell: Cell, job: Job) -> Generator[Advance, None, summary.Curves]:
         attempts.append(cell.id)
-        return simulate(cell, folder)
+        return (yield from simulate(cell, job.spool))
 
     list(run_cells(CELLS, job, tracker, before=before, compute=counted))
     assert attempts == [CELLS[1].id]
@@ -101,9 +108,9 @@ def test_a_crash_at_any_point_loses_and_doubles_nothing(tmp_path: Path, verb: st
         list(run_cells(CELLS, job, Outage(tmp_path / "crashed", verb)))
     attempts: list[str] = []
 
-    def counted(cell: Cell, folder: Path) -> summary.Curves:
+    def counted(cell: Cell, job: Job) -> Generator[Advance, None, summary.Curves]:
         attempts.append(cell.id)
-        return simulate(cell, folder)
+        return (yield from simulate(cell, job.spool))
 
     list(run_cells(CELLS, job, crashed, compute=counted))
     assert attempts == [cell.id for cell in CELLS[1:]]  # the first was spooled
@@ -121,7 +128,7 @@ def test_a_long_cell_goes_on_from_its_last_generation(
     from models import statistical
 
     cell = CELLS[3]
-    whole = simulate(cell, tmp_path / "whole")
+    whole = finish(simulate(cell, tmp_path / "whole"))
     # Blocks of one replicate, four steps of five generations each: dies in the second block.
     monkeypatch.setattr("sweep.simulate.STEP_WORK", 50)
     real_step = statistical.step
@@ -135,7 +142,7 @@ def test_a_long_cell_goes_on_from_its_last_generation(
 
     monkeypatch.setattr(statistical, "step", dies)
     with pytest.raises(KeyboardInterrupt):
-        simulate(cell, tmp_path / "cut", checkpoint_seconds=-1)
+        finish(simulate(cell, tmp_path / "cut", checkpoint_seconds=-1))
     assert steps == [0, 5, 10, 15, 0, 5, 10]
     later: list[tuple[int, int]] = []
 
@@ -144,7 +151,7 @@ def test_a_long_cell_goes_on_from_its_last_generation(
         return real_step(setting, state, generations)
 
     monkeypatch.setattr(statistical, "step", counted)
-    cut = simulate(cell, tmp_path / "cut", checkpoint_seconds=1e9)
+    cut = finish(simulate(cell, tmp_path / "cut", checkpoint_seconds=1e9))
     assert later[:2] == [(1, 15), (2, 0)]
     monkeypatch.setattr(statistical, "step", real_step)
     assert whole.keys() == cut.keys()
@@ -153,13 +160,13 @@ def test_a_long_cell_goes_on_from_its_last_generation(
     # A checkpoint that cannot be read is not an obstacle.
     path = tmp_path / "cut" / cell.id / "checkpoint.npz"
     path.write_bytes(path.read_bytes()[:100])
-    again = simulate(cell, tmp_path / "cut")
+    again = finish(simulate(cell, tmp_path / "cut"))
     assert np.array_equal(whole["sigma"], again["sigma"])
 
 
 def test_a_torn_spool_file_is_computed_anew(tmp_path: Path) -> None:
     cell = CELLS[0]
-    result = spool.Result(curves=simulate(cell, tmp_path), start_ms=5, seconds=0.1)
+    result = spool.Result(curves=finish(simulate(cell, tmp_path)), start_ms=5, seconds=0.1)
     spool.write(tmp_path, cell.id, result)
     stored = spool.read(tmp_path, cell.id)
     assert stored is not None
@@ -181,7 +188,7 @@ def test_long_horizons_are_thinned_with_both_ends() -> None:
 
 def test_totals_know_about_runs_that_have_not_collapsed() -> None:
     cell = CELLS[0]
-    base = simulate(cell, Path("nowhere"))
+    base = finish(simulate(cell, Path("nowhere")))
     done = {**base, "collapse_time": np.full(20, 4), "absorption_time": np.full(20, 5)}
     values = {p.key: p.value for p in summary.totals(cell, done, laws(cell))}
     assert values["collapse_time/mean"] == 4

@@ -1,0 +1,133 @@
+"""Compute a GPT cell, generation by generation, resumable within each.
+
+    R, M, C, s, E    replicates, generations, contexts, vocabulary, evaluations
+
+After each generation the state and all curves so far are kept, two deep, so
+that one that cannot be read costs one generation.
+"""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import device, gpt_recursion, ground
+from models.gpt_recursion import Record, State
+from models.gpt_setting import Setting
+from models.ground import Ground
+from models.resumable import Advance as Part
+from models.shelf import MissingPieceError
+from sweep import texts
+from sweep.advance import Advance
+from sweep.grid import Cell
+from sweep.shelf import DiskShelf
+from sweep.summary import Curves
+
+STATE = "state-{}"
+
+
+def recurse(
+    cell: Cell, folder: Path, shared: Path, checkpoint_seconds: float, device_name: str
+) -> Generator[Advance, None, Curves]:
+    """The curves of a GPT cell, each (R, M) and named like its metric, and besides
+
+    laws (R, M, C, s): next-token laws, float32;  truth/laws (C, s) of p(0)
+    retrained (R, C, s): of p(1) trained with another seed, where that is measured
+    samples (R, M): text;  loss_curve/val, loss_curve/train (R, M, E)
+    truth/NAME (): a metric at p(0);  collapse_time, absorption_time (R,)
+
+    Collapsed is a run whose text is one token over and over.
+    """
+    recipe = cell.recipe
+    assert recipe is not None
+    place = device.choose(recipe.training.precision, device_name)
+    shelf = DiskShelf(folder / cell.id, shared, owner=cell.id, machine=place.fingerprint)
+    setting = Setting(
+        schedule=cell.schedule,
+        recipe=recipe,
+        text=texts.find(shared, recipe.digest),
+        replicates=cell.replicates,
+        seed=cell.seed,
+        device=place,
+        every=checkpoint_seconds,
+    )
+    with device.deterministic(place):
+        while True:
+            try:
+                return (yield from _run(cell, setting, shelf))
+            except MissingPieceError as lost:  # go back to before it, and make it again
+                for m in range(lost.t, cell.generations + 1):
+                    shelf.remove(STATE.format(m))
+
+
+def _run(cell: Cell, setting: Setting, shelf: DiskShelf) -> Generator[Advance, None, Curves]:
+    """From wherever the shelf stands to the last generation."""
+    base = yield from _told(ground.prepare(setting, shelf), cell, 1, 0.0, shelf)
+    state, curves = _resumed(cell, shelf)
+    while state.m < cell.generations:
+        m = state.m + 1
+        work = gpt_recursion.step(setting, base, state, shelf)
+        state, record = yield from _told(work, cell, m, (m - 1) / cell.generations, shelf)
+        curves = _longer(curves, record)
+        shelf.save(STATE.format(m), curves | {"state/first": state.first})
+        shelf.remove(STATE.format(m - 2))
+        yield Advance(
+            cell=cell.id, what=f"generation {m}", share=m / cell.generations,
+            curves=_finished(curves, base),
+        )  # fmt: skip
+    return _finished(curves, base)
+
+
+def _resumed(cell: Cell, shelf: DiskShelf) -> tuple[State, dict[str, NDArray[Any]]]:
+    """The last state that can be read, and the curves up to it; else the beginning."""
+    for m in range(cell.generations, 0, -1):
+        saved = shelf.load(STATE.format(m))
+        if saved is None:
+            continue
+        first = saved.pop("state/first", None)
+        if first is not None and saved["sigma"].shape == (cell.replicates, m):
+            return State(m=m, first=first), saved
+    return State(m=0, first=np.empty((cell.replicates, 0, 0))), {}
+
+
+def _longer(curves: dict[str, NDArray[Any]], record: Record) -> dict[str, NDArray[Any]]:
+    """Curves with one generation more, along their second axis."""
+    new = {name: np.asarray(value)[:, None] for name, value in record.items()}
+    return {
+        name: np.concatenate([curves[name], value], axis=1) if curves else value
+        for name, value in new.items()
+    }
+
+
+def _finished(curves: dict[str, NDArray[Any]], base: Ground) -> Curves:
+    """With what is derived from them, and what stands at p(0)."""
+    one = curves["support"] == 1
+    T = np.where(one.any(axis=1), one.argmax(axis=1) + 1, 0)
+    m = np.arange(1, one.shape[1] + 1)
+    found = curves | {
+        "collapse_time": T,
+        "absorption_time": np.zeros_like(T),
+        "collapsed": (T[:, None] > 0) & (T[:, None] <= m),
+        "truth/laws": base.laws.astype(np.float32),
+    }
+    if base.retrained is not None:
+        found["retrained"] = base.retrained.astype(np.float32)
+    return found | {f"truth/{name}": np.array(value) for name, value in base.record.items()}
+
+
+def _told(
+    work: Generator[Part, None, Any], cell: Cell, m: int, offset: float, shelf: DiskShelf
+) -> Generator[Advance, None, Any]:
+    """The same work, told as progress of the cell."""
+    while True:
+        try:
+            part = next(work)
+        except StopIteration as end:
+            return end.value
+        share = offset + part.share / cell.generations
+        what = f"generation {m}, {part.what} {part.share:.0%}"
+        notes = tuple(shelf.refused)
+        shelf.refused.clear()
+        yield Advance(cell=cell.id, what=what, share=min(share, 1.0), notes=notes)
