@@ -98,7 +98,8 @@ class Fit:
         self.model, self.training, self.device = model.to(device.name), training, device
         self._validation, self._seed = validation, seed
         self.steps = training.length(len(corpus.tokens), model.network.context)
-        self.at = np.unique(np.linspace(0, self.steps, training.evaluations + 1).round()[1:])
+        at = np.unique(np.linspace(0, self.steps, training.evaluations + 1).round())
+        self.at = at[at > 0]
         self.step = 0
         self.val: list[float] = []
         self.train: list[float] = []
