@@ -243,6 +243,8 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
         key = found.group(1)
         if key == "experiment":
             return "experiment: write +experiment=NAME, with the plus"
+        if key.startswith("model.") and key in key_paths():
+            return f"{key}: is not a key of the model chosen; leave it out, or choose model=gpt"
         paths = {path.split(".")[-1]: path for path in reversed(key_paths())}
         hint = f"; did you mean {paths[key]}?" if key in paths else nearest(key, key_paths())
         return f"{key}: unknown key{hint}"

@@ -61,7 +61,8 @@ def points(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
         for name, row in summary_gpt.rows(curves).items():
             rows[name] = row[at - 1]
         rows["survival/mean"] = rows["support/mean"] / cell.source.support
-        rows["entropy_ratio/mean"] = rows["entropy/mean"] / curves["truth/entropy"]
+        if curves["truth/entropy"] > 0:
+            rows["entropy_ratio/mean"] = rows["entropy/mean"] / curves["truth/entropy"]
     elif cell.contexts is None:
         p = cell.source.probabilities()
         rows["survival/mean"] = rows["support/mean"] / (p > 0).sum()

@@ -14,6 +14,7 @@ from models.gpt_setting import Setting
 from models.recipe import Measure, Network, Recipe, Sampling, Training
 from models.schedules import Schedule
 from models.shelf import Memory, Pieces
+from tests.bounds import bernstein
 from tests.drive import finish, tell
 
 CPU = Device(name="cpu", bfloat16=False, compiled=False)
@@ -242,10 +243,7 @@ def test_models_are_forgotten_once_out_of_reach() -> None:
 
 
 def test_the_markov_source_is_what_it_says() -> None:
-    """Laws against counting; 60,000 drawn tokens against laws, five contexts.
-
-    Each share within 6 standard deviations: odds below 5 x 37 x 2e-9 = 4e-7.
-    """
+    """Laws against counting; 60,000 drawn tokens against laws: five contexts, odds 1e-6 in all."""
     source = markov.fit(TOKENS, len(LETTERS), 3)
     circle = TEXT + TEXT[:3]
     contexts = ["the", "fox", " a ", "ed ", "n t"]
@@ -261,7 +259,11 @@ def test_the_markov_source_is_what_it_says() -> None:
         found = [t[i + 3] for t in texts for i in range(97) if t[i : i + 3] == context]
         assert len(found) > 100
         share = np.array([found.count(letter) / len(found) for letter in LETTERS])
-        assert (np.abs(share - law) <= 6 * np.sqrt(law * (1 - law) / len(found)) + 1e-12).all()
+        tolerance = bernstein(
+            law, low=0.0, replicates=len(found), comparisons=5 * len(law), odds=1e-6
+        )
+        assert (np.abs(share - law) <= tolerance).all()
+        assert not share[law == 0].any()
     with pytest.raises(ValueError, match="does not occur"):
         markov.law(source, np.array([corpus.encode("fff", LETTERS)]))
     # Four letters that the text has somewhere, each of the same loss as counting gives.
