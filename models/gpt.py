@@ -50,26 +50,51 @@ class Block(nn.Module):
         self.mlp = nn.Linear(d, 4 * d, bias=bias)
         self.mlp_out = nn.Linear(4 * d, d, bias=bias)
 
-    def forward(self, x: Tensor, cache: Cache | None = None, layer: int = 0) -> Tensor:
-        """(B, T, d) -> (B, T, d); with a cache, after the tokens that it holds."""
-        B, T, d = x.shape
-        q, k, v = (
-            part.view(B, T, self.heads, d // self.heads).transpose(1, 2)
-            for part in self.attention(self.attention_norm(x)).split(d, dim=2)
-        )
-        past = 0
+    def forward(
+        self, x: Tensor, cache: Cache | None = None, layer: int = 0, *, last: bool = False
+    ) -> Tensor:
+        """(B, T, d) -> (B, T, d); with a cache, after the tokens that it holds.
+
+        last: only the last token is asked for, (B, 1, d); keys and values are of all.
+        """
+        normed, d = self.attention_norm(x), x.shape[2]
+        if last:
+            weight, bias = self.attention.weight, self.attention.bias
+            start, rest = (None, None) if bias is None else (bias[:d], bias[d:])
+            x = x[:, -1:]
+            q = functional.linear(normed[:, -1:], weight[:d], start)
+            k, v = functional.linear(normed, weight[d:], rest).chunk(2, dim=2)
+        else:
+            q, k, v = self.attention(normed).chunk(3, dim=2)
+        q, k, v = self._heads(q), self._heads(k), self._heads(v)
         if cache is not None:
-            past = cache.length
+            past, T = cache.length, k.shape[2]
             cache.keys[layer, :, :, past : past + T] = k
             cache.values[layer, :, :, past : past + T] = v
             k, v = (c[layer, :, :, : past + T] for c in (cache.keys, cache.values))
         dropout = self.dropout if self.training else 0.0
-        # One token after others sees them all; several at once are the first ones.
-        y = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=past == 0)
-        y = self.attention_out(y.transpose(1, 2).reshape(B, T, d))
+        # Several tokens at once are the first ones; one by itself sees all before it.
+        y = _attend(q, k, v, dropout)
+        y = self.attention_out(y.transpose(1, 2).reshape(x.shape))
         x = x + functional.dropout(y, dropout, self.training)
         y = self.mlp_out(functional.gelu(self.mlp(self.mlp_norm(x))))
-        return x + functional.dropout(y, dropout, self.training)
+        return torch.add(x, functional.dropout(y, dropout, self.training))
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """(B, T, d) -> (B, h, T, d / h)."""
+        B, T, d = x.shape
+        return x.view(B, T, self.heads, d // self.heads).transpose(1, 2)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
+    """(B, h, Q, w), (B, h, T, w) twice -> (B, h, Q, w); causal, or of one query, Q = 1."""
+    if q.shape[2] == 1 and q.device.type == "cpu":
+        # The fused kernel is slow at one query on a CPU.
+        scores = (k @ q.transpose(2, 3)) * q.shape[3] ** -0.5
+        return torch.matmul(scores.softmax(dim=2).transpose(2, 3), v)
+    return functional.scaled_dot_product_attention(
+        q, k, v, dropout_p=dropout, is_causal=q.shape[2] > 1
+    )
 
 
 class GPT(nn.Module):
@@ -98,17 +123,18 @@ class GPT(nn.Module):
                 nn.init.normal_(parameter, std=std, generator=generator)
 
     def forward(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
-        """(B, T) token numbers -> (B, T, s) logits; T at most the context.
+        """(B, T) token numbers -> (B, T, s) logits, with a cache (B, 1, s); T at most the context.
 
         A cache is filled from empty by a first call, and extended by one token
         a call afterwards.
         """
         x = self._embed(tokens, 0 if cache is None else cache.length)
         for layer, block in enumerate(self.blocks):
-            x = block(x, cache, layer)
+            # With a cache only the next token is asked for.
+            last = cache is not None and layer == self.network.layers - 1
+            x = block(x, cache, layer, last=last)
         if cache is not None:
             cache.length += tokens.shape[1]
-            x = x[:, -1:]  # only the next token is asked for
         logits: Tensor = self.out(self.norm(x))
         return logits
 

@@ -16,6 +16,7 @@ the training corpus. Block b draws from a stream of its own, so a corpus can be
 cut between blocks and gone on with.
 """
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -97,7 +98,11 @@ def _invert(law: Tensor, u: Tensor) -> Tensor:
     probability 0 is ever drawn. As a product, since `cumsum` on a GPU has no
     fixed order.
     """
-    s = law.shape[1]
-    below = torch.ones(s, s, dtype=torch.float64, device=law.device).triu_()
-    cumulated = law.double() @ below
+    cumulated = law.double() @ _below(law.shape[1], law.device)
     return (cumulated <= u[:, None].double() * cumulated[:, -1:]).sum(dim=1)
+
+
+@functools.cache
+def _below(s: int, device: torch.device) -> Tensor:
+    """(s, s) with 1 on and above the diagonal: what makes a sum of all up to each."""
+    return torch.ones(s, s, dtype=torch.float64, device=device).triu_()
