@@ -27,7 +27,7 @@ def gpt_figure(panels: Sequence[Panel], title: str) -> "Figure":
 
     losses = [panels[i] for i in chosen(len(panels), MOST_LOSSES)]
     count = 1 + len(losses)
-    columns = 2 if count <= 4 else 3
+    columns = 2 if count in (2, 4) else min(count, 3)
     rows = math.ceil(count / columns)
     figure = Figure(figsize=(4.7 * columns, 3.5 * rows + 0.4), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)

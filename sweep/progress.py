@@ -33,7 +33,7 @@ class Progress:
                 unit="cell",
                 dynamic_ncols=True,
                 smoothing=0.1,
-                bar_format="{desc}{percentage:3.0f}% |{bar}| {n:.4g}/{total_fmt} cells"
+                bar_format="{desc}{percentage:3.0f}% |{bar}| {n:.3g}/{total_fmt} cells"
                 " [{elapsed}, {remaining} left{postfix}]",
             )
             if stream.isatty()
