@@ -122,7 +122,7 @@ def test_the_same_sweep_twice_at_once_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_early_interrupt_ends_at_once(tmp_path: Path) -> None:
-    for delay in (0.3, 0.9, 1.5, 2.5):
+    for delay in (0.5, 0.9, 1.5, 2.5):
         process = start(tmp_path, *LONG)
         time.sleep(delay)
         os.killpg(process.pid, signal.SIGINT)
