@@ -81,6 +81,8 @@ class Cluster:
     """None: half a GPU for a GPT if Ray has one, else none."""
     checkpoint_seconds: float
     """How often a long cell keeps its state."""
+    limit_seconds: float | None
+    """A cell that takes longer fails; None: no limit."""
     max_failures: int
     """How often a pack whose worker died is started again."""
 
@@ -94,6 +96,8 @@ class Tracking:
     uri: str | None
     experiment: str
     """Name of the MLflow experiment."""
+    patience_seconds: float
+    """How long finished workers wait for a store that does not answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,9 +148,9 @@ KEYS: dict[str, tuple[str, ...]] = {
     "source": ("family", "s", "support", "seed"),
     "cluster": (
         "kind", "num_cpus", "cpus_per_trial", "gpus_per_trial", "checkpoint_seconds",
-        "max_failures",
+        "limit_seconds", "max_failures",
     ),
-    "tracking": ("kind", "uri", "experiment"),
+    "tracking": ("kind", "uri", "experiment", "patience_seconds"),
 }  # fmt: skip
 """Every key a config may hold, by section; `model` may hold keys of the other model too, so
 that an experiment can be run with either."""
@@ -228,12 +232,20 @@ def parse(config: Mapping[str, Any]) -> Settings:
                 1e6,
                 "a number from 0",
             ),
+            limit_seconds=None
+            if cluster["limit_seconds"] is None
+            else checks.real(
+                cluster["limit_seconds"], "cluster.limit_seconds", 0.001, 1e9, "a number above 0"
+            ),
             max_failures=count("max_failures", 0, 1000),
         ),
         tracking=Tracking(
             kind=kind,
             uri=None if kind == "memory" else checks.text(tracking["uri"], "tracking.uri"),
             experiment=checks.text(tracking["experiment"] or name, "tracking.experiment"),
+            patience_seconds=checks.real(
+                tracking["patience_seconds"], "tracking.patience_seconds", 0, 1e9, "a number from 0"
+            ),
         ),
         dry_run=checks.flag(config["dry_run"], "dry_run"),
         force=checks.flag(config["force"], "force"),

@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def run(
     packs = packing.pack([packing.seconds(cell) for cell in cells], slots)
     work = [[cells[i] for i in indices] for indices in packs]
     storage = store.state / "tune"
-    begun = storage / job.parent / "begun"
+    begun = storage / job.address.parent / "begun"
     shutil.rmtree(begun.parent, ignore_errors=True)  # of a driver that was killed
     begun.mkdir(parents=True)
     tuner = tune.Tuner(
@@ -88,7 +89,7 @@ def run(
             trial_dirname_creator=lambda trial: f"pack_{trial.config['pack']}",
         ),
         run_config=tune.RunConfig(
-            name=job.parent,
+            name=job.address.parent,
             storage_path=str(storage),
             verbose=0,
             callbacks=[_Watch(report)],
@@ -106,7 +107,7 @@ def run(
         }
     finally:
         # Nothing of Tune's is needed again: what is done, the store knows.
-        shutil.rmtree(storage / job.parent, ignore_errors=True)
+        shutil.rmtree(storage / job.address.parent, ignore_errors=True)
 
 
 class PackTrainable(tune.Trainable):
@@ -128,11 +129,18 @@ class PackTrainable(tune.Trainable):
         if self._tracker is None:
             self._tracker = connect(self._store)
         mark = self._begun / str(config["pack"])
+        cells, job = self._work[config["pack"]], self._job
         ended: dict[str, Row] = {}
         if mark.exists():  # an earlier worker died in this pack: keep what it finished
-            ended = {row.key: row for row in self._tracker.read(self._job.parent)}
+            ended = {row.key: row for row in self._tracker.read(job.address.parent)}
+            # What it was at comes last: it may have been the reason.
+            cells = sorted(cells, key=lambda cell: cell.id == mark.read_text())
+            known = job.address.known | {cell.id for cell in cells}
+            job = replace(job, address=replace(job.address, known=known))
         mark.touch()
-        return run_cells(self._work[config["pack"]], self._job, self._tracker, before=ended)
+        return run_cells(
+            cells, job, self._tracker, before=ended, at=lambda cell: mark.write_text(cell.id)
+        )
 
     def step(self) -> dict[str, Any]:
         deadline = time.monotonic() + REPORT_SECONDS

@@ -17,10 +17,12 @@ from sweep import texts
 from sweep.advance import Advance
 from sweep.checks import ConfigError
 from sweep.config import Settings
+from sweep.delivery import Address, log_failure
 from sweep.grid import Cell, sweep_id
 from sweep.progress import Progress
+from sweep.summary import FEW_STEPS, MANY_CELLS, MOST_STEPS
 from sweep.tracking import Identity, Row, Store, StoreError, Tracker, connect, preload
-from sweep.trial import Job, log_failure, run_cells
+from sweep.trial import Job, run_cells
 
 LONGEST = 4000
 """Characters of a tag or param of the sweep's run; MLflow cuts at 6,000 to 8,000, unsaid."""
@@ -124,13 +126,19 @@ def execute(
         if todo:
             tracker.end(parent, "RUNNING", end_ms=0, tags=identity.tags)
             job = Job(
-                parent=parent,
-                spool=address.state / "spool" / parent,
-                failed=frozenset(key for key, row in rows.items() if row.status == "FAILED"),
-                donors={} if settings.force else tracker.finished(),
+                address=Address(
+                    parent=parent,
+                    spool=address.state / "spool" / parent,
+                    known=frozenset(rows),
+                    failed=frozenset(key for key, row in rows.items() if row.status == "FAILED"),
+                    most_steps=FEW_STEPS if len(cells) > MANY_CELLS else MOST_STEPS,
+                    patience=settings.tracking.patience_seconds,
+                ),
+                donors={} if settings.force else _donors(tracker, todo),
                 driver=os.getpid(),
                 shared=address.state / "shared",
                 checkpoint_seconds=settings.cluster.checkpoint_seconds,
+                limit_seconds=settings.cluster.limit_seconds,
                 device=settings.gpt.device if settings.gpt else "auto",
             )
             if text is not None:
@@ -155,11 +163,13 @@ def execute(
             silent = [c for c in todo if c.id not in rows or rows[c.id].status == "RUNNING"]
             for cell in silent:
                 reason = lost.get(cell.id, "no reason is known")
-                log_failure(cell, job, tracker, f"{reason}\nthe worker that had this cell was lost")
+                log_failure(
+                    cell, job.address, tracker, f"{reason}\nthe worker that had this cell was lost"
+                )
             if silent:
                 rows = {row.key: row for row in tracker.read(parent)}
             with contextlib.suppress(OSError):  # not empty where something was not delivered
-                job.spool.rmdir()
+                job.address.spool.rmdir()
         (own,) = (row for row in tracker.read(None, identifier) if row.run == parent)
         yield Finished(tracker=tracker, parent=own, rows=list(rows.values()), new=len(todo))
 
@@ -285,6 +295,12 @@ def _identity(settings: Settings, identifier: str, command: str, commit: str) ->
         start_ms=_now_ms(),
         tags=tags,
     )
+
+
+def _donors(tracker: Tracker, cells: Sequence[Cell]) -> dict[str, tuple[str, str]]:
+    """Where the curves are of cells that another sweep of the experiment has finished."""
+    finished = tracker.finished()
+    return {c.id: (finished[c.id].run, finished[c.id].curves) for c in cells if c.id in finished}
 
 
 def _params(settings: Settings, cells: int) -> dict[str, str]:

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +18,9 @@ from typing import BinaryIO
 import numpy as np
 
 from sweep.summary import Curves
+
+DEAR_SECONDS = 1.0
+"""What took longer to compute is forced to the disk, milliseconds; a torn file is computed anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,20 +36,34 @@ class Result:
     """What the record of the run should say besides its numbers."""
 
 
-def write(folder: Path, cell: str, result: Result) -> None:
-    """Store a result under the cell's id."""
+def write(folder: Path, cell: str, result: Result, params: Mapping[str, str]) -> None:
+    """Store a result under the cell's id; params: what the cell is, for who finds it here."""
     (folder / cell).mkdir(parents=True, exist_ok=True)
-    save(curves_file(folder, cell), result.curves)
-    note = {"start_ms": result.start_ms, "seconds": result.seconds, "notes": result.notes}
+    safe = result.seconds > DEAR_SECONDS
+    save(curves_file(folder, cell), result.curves, safe=safe)
+    note = {
+        "start_ms": result.start_ms, "seconds": result.seconds, "notes": result.notes,
+        "params": dict(params),
+    }  # fmt: skip
     # The note comes last: where it stands, the curves are whole.
-    _replace(folder / cell / "result.json", lambda file: file.write(json.dumps(note).encode()))
+    text = json.dumps(note).encode()
+    _replace(folder / cell / "result.json", lambda file: file.write(text), safe=safe)
+
+
+def params(note: Path) -> dict[str, str] | None:
+    """What cell the result is of whose result.json this is; None if it cannot be read."""
+    try:
+        return dict(json.loads(note.read_text())["params"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def read(folder: Path, cell: str) -> Result | None:
     """The stored result of a cell, or None if there is none that can be read."""
     try:
         note = json.loads((folder / cell / "result.json").read_text())
-        note["notes"] = tuple(note.get("notes", ()))
+        note["notes"] = tuple(note["notes"])
+        del note["params"]
         return Result(curves=load(curves_file(folder, cell)), **note)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
         return None
@@ -76,10 +93,10 @@ def remove(folder: Path, cell: str) -> None:
     shutil.rmtree(folder / cell, ignore_errors=True)
 
 
-def save(path: Path, arrays: Curves) -> None:
-    """Write an .npz that is either whole or absent, also after a power cut."""
+def save(path: Path, arrays: Curves, *, safe: bool = True) -> None:
+    """Write an .npz that is either whole or absent; `safe`: also after a power cut."""
     # numpy's stubs take any of **arrays for its own keyword allow_pickle.
-    _replace(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+    _replace(path, lambda file: np.savez(file, **arrays), safe=safe)  # type: ignore[arg-type]
 
 
 def load(path: Path, names: Collection[str] | None = None) -> Curves:
@@ -88,13 +105,14 @@ def load(path: Path, names: Collection[str] | None = None) -> Curves:
         return {name: file[name] for name in file.files if names is None or name in names}
 
 
-def _replace(path: Path, write_to: Callable[[BinaryIO], object]) -> None:
+def _replace(path: Path, write_to: Callable[[BinaryIO], object], *, safe: bool = True) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(temporary, "wb") as file:
             write_to(file)
-            file.flush()
-            os.fsync(file.fileno())
+            if safe:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -20,6 +20,11 @@ from sweep.laws import Laws
 MOST_STEPS = 200
 """Most steps of one metric that go to the tracker; the stored curves hold all."""
 
+FEW_STEPS = 20
+"""Most steps of one metric in a sweep of many cells."""
+MANY_CELLS = 1000
+"""Cells beyond which a sweep sends few steps of each."""
+
 Curves = dict[str, NDArray[Any]]
 """sigma, p_max, deviation, deviation_p0, support, entropy, js_p0, tail, collapsed:
 shape (R, M); collapse_time, absorption_time: shape (R,), 0 where not reached by M."""
@@ -34,19 +39,23 @@ class Point(NamedTuple):
 
 
 def steps(generations: int, most: int = MOST_STEPS) -> NDArray[np.int64]:
-    """The generations whose metrics are sent: all, or about `most`, with the first and last."""
+    """The generations whose metrics are sent: all, or about `most`, with the first and last.
+
+    Few of them (`FEW_STEPS`) lie evenly in the logarithm, more of them evenly.
+    """
     if generations <= most:
         return np.arange(1, generations + 1)
-    return np.unique(np.linspace(1, generations, most).round().astype(np.int64))
+    spaced = np.geomspace if most <= FEW_STEPS else np.linspace
+    return np.unique(spaced(1, generations, most).round().astype(np.int64))
 
 
-def points(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
-    """The metrics of every sent generation.
+def points(cell: Cell, curves: Curves, theory: Laws, most: int = MOST_STEPS) -> list[Point]:
+    """The metrics of every sent generation, of at most `most`.
 
     Beyond the curves: survival, the share of the tokens of p(0) still alive;
     entropy_ratio, the entropy over that of p(0); both for one context only.
     """
-    at = steps(cell.generations)
+    at = steps(cell.generations, most)
     at = at[at <= curves["sigma"].shape[1]]  # of a cell that is still at work
     rows: dict[str, NDArray[np.float64]] = {}
     for name in ("sigma", "deviation"):

@@ -70,9 +70,13 @@ class Row:
     """Last value of each metric."""
     tags: dict[str, str]
     start_ms: int
+    curves: str = "curves.npz"
+    """Which artifact of the run holds the curves."""
 
 
 class Tracker(Protocol):
+    """Every verb raises OutageError where the store does not answer."""
+
     def begin(self, identity: Identity, *, anew: bool = False) -> str:
         """The run id, of an existing run with this key and parent unless `anew`."""
         ...
@@ -100,8 +104,8 @@ class Tracker(Protocol):
         """The cells of a sweep (parent given), or the sweeps, latest first; of one key if given."""
         ...
 
-    def finished(self) -> dict[str, str]:
-        """Cell id -> run id, of the finished cells of every sweep of the experiment."""
+    def finished(self) -> dict[str, Row]:
+        """Cell id -> run, of the finished cells of every sweep of the experiment."""
         ...
 
     def fetch(self, run: str, artifact: str, folder: Path) -> Path:
@@ -126,6 +130,10 @@ def connect(store: Store) -> Tracker:
     from sweep.tracking_mlflow import MlflowTracker
 
     return MlflowTracker(store.uri, store.experiment)
+
+
+class OutageError(RuntimeError):
+    """The store does not answer, or cannot write now; later it may."""
 
 
 class StoreError(RuntimeError):

@@ -3,7 +3,7 @@
 import json
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,32 +67,17 @@ class FolderTracker:
         self._save(run, document)
 
     def read(self, parent: str | None, key: str | None = None) -> list[Row]:
-        rows = []
-        for path in sorted(self.folder.glob("*.json")):
-            document = json.loads(path.read_text())
-            if document["parent"] != parent or key not in (None, document["key"]):
-                continue
-            last = {
-                name: values[max(values, key=int)] for name, values in document["points"].items()
-            }
-            rows.append(
-                Row(
-                    run=path.stem,
-                    key=document["key"],
-                    status=document["status"],
-                    params=document["params"],
-                    metrics=last,
-                    tags=document["tags"],
-                    start_ms=document["start_ms"],
-                )
-            )
+        rows = [
+            _row(path.stem, document)
+            for path, document in self._documents()
+            if document["parent"] == parent and key in (None, document["key"])
+        ]
         return sorted(rows, key=lambda row: -row.start_ms)
 
-    def finished(self) -> dict[str, str]:
-        documents = {path.stem: json.loads(path.read_text()) for path in self.folder.glob("*.json")}
+    def finished(self) -> dict[str, Row]:
         return {
-            document["key"]: run
-            for run, document in documents.items()
+            document["key"]: _row(path.stem, document)
+            for path, document in self._documents()
             if document["kind"] == "cell" and document["status"] == "FINISHED"
         }
 
@@ -107,6 +92,10 @@ class FolderTracker:
         stored = self._load(run)["points"]
         return {name: {int(m): v for m, v in values.items()} for name, values in stored.items()}
 
+    def _documents(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        for path in sorted(self.folder.glob("*.json")):
+            yield path, json.loads(path.read_text())
+
     def _load(self, run: str) -> dict[str, Any]:
         document: dict[str, Any] = json.loads((self.folder / f"{run}.json").read_text())
         return document
@@ -116,3 +105,17 @@ class FolderTracker:
         temporary = self.folder / f"{run}.writing"
         temporary.write_text(json.dumps(document))
         temporary.replace(self.folder / f"{run}.json")
+
+
+def _row(run: str, document: dict[str, Any]) -> Row:
+    """A run as its document has it."""
+    last = {name: values[max(values, key=int)] for name, values in document["points"].items()}
+    return Row(
+        run=run,
+        key=document["key"],
+        status=document["status"],
+        params=document["params"],
+        metrics=last,
+        tags=document["tags"],
+        start_ms=document["start_ms"],
+    )

@@ -4,9 +4,13 @@ The order of a cell is compute, spool, begin, log, attach, end, forget. Once a
 result is spooled a crash anywhere leaves it there, and the same command again
 delivers it: to the run that was begun, with points equal to those already sent.
 A cell that fails is logged FAILED with its traceback, and its neighbours go on.
+A store that does not answer holds nothing up: results wait on disk, in order.
 """
 
+import contextlib
+import signal
 import tempfile
+import threading
 import time
 import traceback
 import zipfile
@@ -16,35 +20,30 @@ from pathlib import Path
 
 from sweep import spool, summary
 from sweep.advance import Advance
+from sweep.delivery import Address, Queue, identity, now_ms
 from sweep.grid import Cell
-from sweep.laws import Laws, laws
+from sweep.laws import laws
 from sweep.simulate import simulate
 from sweep.summary import Curves
-from sweep.summary_gpt import write_samples
-from sweep.tracking import Identity, Row, Tracker
-
-LONGEST_NOTES = 4000
-"""Characters of a tag."""
+from sweep.tracking import OutageError, Row, Tracker
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """What all cells of a sweep share; travels to workers."""
 
-    parent: str
-    """Run id of the sweep."""
-    spool: Path
-    """Folder for results that are not delivered yet."""
+    address: Address
+    """Where results go."""
     shared: Path = Path()
     """Folder for what cells of the store share: texts, p(0), p(1)."""
     checkpoint_seconds: float = 60.0
     """How often a long cell keeps its state."""
+    limit_seconds: float | None = None
+    """A cell that takes longer fails; None: no limit."""
     device: str = "auto"
     """Where a GPT runs, see `models.device.choose`."""
-    failed: frozenset[str] = frozenset()
-    """Ids of cells that an earlier attempt logged as FAILED."""
-    donors: Mapping[str, str] = field(default_factory=dict)
-    """Cell id -> run id, of cells that another sweep of this experiment has finished."""
+    donors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Cell id -> run and artifact with the curves of a cell that another sweep has finished."""
     driver: int = 0
     """Process id of the driver, if it is on this machine; a worker without it stops."""
 
@@ -55,7 +54,9 @@ class Outcome:
 
     cell: Cell
     error: str | None
-    """Last line of the traceback; None if it finished."""
+    """Last line of the traceback, or why its result waits; None if it finished."""
+    waits: bool = False
+    """Whether it is computed, and on disk until the store answers."""
 
 
 Compute = Callable[[Cell, Job], Generator[Advance, None, Curves]]
@@ -77,80 +78,93 @@ def run_cells(
     *,
     before: Mapping[str, Row] | None = None,
     compute: Compute = compute,
+    at: Callable[[Cell], object] = lambda cell: None,
 ) -> Iterator[Outcome | Advance]:
     """Run, store and log each cell; yields after each, and whenever a long one has come on.
 
     before: what an earlier attempt at these very cells left in the store; what
-    it finished is not run again.
+    it finished is not run again. at: told of each cell before it is computed.
     """
     before = before or {}
     failed = {key for key, row in before.items() if row.status == "FAILED"}
-    job = replace(job, failed=job.failed | failed)
+    address = replace(
+        job.address,
+        failed=job.address.failed | failed,
+        known=job.address.known | before.keys(),
+    )
+    queue = Queue(address=address, tracker=tracker)
     for cell in cells:
         if job.driver and not Path(f"/proc/{job.driver}").exists() and Path("/proc/self").exists():
             return  # the driver was killed; another may be at these cells already
         if cell.id in before and before[cell.id].status == "FINISHED":
             yield Outcome(cell=cell, error=None)
             continue
+        at(cell)
         try:
-            yield from _run(cell, job, tracker, compute)
-        except Exception as error:
-            log_failure(cell, job, tracker, traceback.format_exc())
-            yield Outcome(cell=cell, error=f"{type(error).__name__}: {error}")
+            with _limited(job.limit_seconds):
+                yield from _computed(cell, job, tracker, compute)
+        except Exception:
+            queue.add(cell, traceback.format_exc())
         else:
-            yield Outcome(cell=cell, error=None)
+            queue.add(cell)
+        yield from map(_outcome, queue.send())
+    for sent in queue.finish():
+        if sent is not None:
+            yield _outcome(sent)
+        else:
+            first = queue.waiting[0][0]
+            yield Advance(cell=first.id, what="waits for the store", share=1.0)
+    for cell, _ in queue.waiting:
+        yield Outcome(cell=cell, error=queue.reason, waits=True)
 
 
-def log_failure(cell: Cell, job: Job, tracker: Tracker, trace: str) -> None:
-    """Log a cell as FAILED, with the traceback as an artifact."""
-    now = _now_ms()
-    run = tracker.begin(_identity(cell, job, now))
-    tracker.log(run, [], start_ms=now, params=cell.params)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "traceback.txt"
-        path.write_text(trace)
-        tracker.attach(run, path)
-    tracker.end(run, "FAILED", end_ms=now, tags={"error": trace.strip().splitlines()[-1][:500]})
+def _outcome(sent: tuple[Cell, str | None]) -> Outcome:
+    cell, trace = sent
+    return Outcome(cell=cell, error=None if trace is None else trace.strip().splitlines()[-1])
 
 
-def _run(cell: Cell, job: Job, tracker: Tracker, compute: Compute) -> Iterator[Advance]:
-    result = spool.read(job.spool, cell.id)
-    theory = laws(cell)
-    if result is None:
-        start_ms, start = _now_ms(), time.perf_counter()
-        curves = _from_donor(cell, job, tracker)
-        notes: tuple[str, ...] = ()
-        if curves is None:
-            curves, notes = yield from _watched(cell, job, tracker, compute(cell, job), theory)
-        result = spool.Result(
-            curves=curves,
-            start_ms=spool.started(job.spool, cell.id) or start_ms,
-            seconds=time.perf_counter() - start,
-            notes=notes,
-        )
-        spool.write(job.spool, cell.id, result)
-    run = tracker.begin(_identity(cell, job, result.start_ms))
-    points = summary.points(cell, result.curves, theory)
-    points += summary.totals(cell, result.curves, theory)
-    tracker.log(run, points, start_ms=result.start_ms, params=cell.params)
-    tracker.attach(run, spool.curves_file(job.spool, cell.id))
-    for path in write_samples(result.curves, job.spool / cell.id):
-        tracker.attach(run, path)
-    # The end, too, is derived from what is stored, so that a replay is equal.
-    end_ms = result.start_ms + max(1, round(1000 * result.seconds))
-    tags: dict[str, str | None] = {"error": None} if cell.id in job.failed else {}
-    if result.notes:
-        tags["notes"] = "; ".join(result.notes)[:LONGEST_NOTES]
-    tracker.end(run, "FINISHED", end_ms=end_ms, tags=tags)
-    spool.remove(job.spool, cell.id)
+@contextlib.contextmanager
+def _limited(seconds: float | None) -> Iterator[None]:
+    """Raise TimeoutError in what runs longer; only the main thread of a process can be."""
+    if seconds is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"the cell did not end in {seconds:g} s, cluster.limit_seconds")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _computed(
+    cell: Cell, job: Job, tracker: Tracker, compute: Compute
+) -> Generator[Advance, None, None]:
+    """Put the result of a cell into the spool, unless it is there."""
+    folder = job.address.spool
+    if spool.read(folder, cell.id) is not None:
+        return
+    start_ms, start = now_ms(), time.perf_counter()
+    curves = _from_donor(cell, job, tracker)
+    notes: tuple[str, ...] = ()
+    if curves is None:
+        curves, notes = yield from _watched(cell, job, tracker, compute(cell, job))
+    result = spool.Result(
+        curves=curves,
+        start_ms=spool.started(folder, cell.id) or start_ms,
+        seconds=time.perf_counter() - start,
+        notes=notes,
+    )
+    spool.write(folder, cell.id, result, cell.params)
 
 
 def _watched(
-    cell: Cell,
-    job: Job,
-    tracker: Tracker,
-    work: Generator[Advance, None, Curves],
-    theory: Laws,
+    cell: Cell, job: Job, tracker: Tracker, work: Generator[Advance, None, Curves]
 ) -> Generator[Advance, None, tuple[Curves, tuple[str, ...]]]:
     """Do the work of a cell, logging each generation of a long one as soon as it has ended.
 
@@ -158,6 +172,7 @@ def _watched(
     times derive from the first start of the cell.
     """
     notes: dict[str, None] = {}
+    folder = job.address.spool
     while True:
         try:
             advance = next(work)
@@ -165,13 +180,14 @@ def _watched(
             return end.value, tuple(notes)
         notes |= dict.fromkeys(advance.notes)
         if advance.curves is not None:
-            start_ms = spool.started(job.spool, cell.id)
+            start_ms = spool.started(folder, cell.id)
             if start_ms is None:
-                start_ms = _now_ms()
-                spool.start(job.spool, cell.id, start_ms)
-            run = tracker.begin(_identity(cell, job, start_ms))
-            points = summary.points(cell, advance.curves, theory)
-            tracker.log(run, points, start_ms=start_ms, params=cell.params)
+                start_ms = now_ms()
+                spool.start(folder, cell.id, start_ms)
+            points = summary.points(cell, advance.curves, laws(cell), job.address.most_steps)
+            with contextlib.suppress(OutageError):  # all is sent again when the cell has ended
+                run = tracker.begin(identity(cell, job.address, start_ms))
+                tracker.log(run, points, start_ms=start_ms, params=cell.params)
         yield advance
 
 
@@ -179,16 +195,9 @@ def _from_donor(cell: Cell, job: Job, tracker: Tracker) -> Curves | None:
     """The curves that another sweep has stored for this very cell, if they can be read."""
     if cell.id not in job.donors:
         return None
+    run, artifact = job.donors[cell.id]
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return spool.load(tracker.fetch(job.donors[cell.id], "curves.npz", Path(folder)))
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            return spool.load(tracker.fetch(run, artifact, Path(folder)))
+        except (OSError, ValueError, EOFError, OutageError, zipfile.BadZipFile):
             return None
-
-
-def _identity(cell: Cell, job: Job, start_ms: int) -> Identity:
-    return Identity(key=cell.id, kind="cell", name=cell.name, parent=job.parent, start_ms=start_ms)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 10**6
