@@ -78,8 +78,9 @@ def store(settings: Settings) -> Iterator[Store]:
         file = tracking_mlflow.sqlite_file(uri)
         state = tracking_mlflow.beside(file, "state")
     else:
-        # Named after the store, so that no other store's sweep finds it.
-        state = Path(f"sweep-state-{hashlib.sha256(uri.encode()).hexdigest()[:12]}").absolute()
+        # Named after the store, so that no other store's sweep finds it; not after its password.
+        place = tracking_mlflow.redact(uri).replace("***@", "")
+        state = Path(f"sweep-state-{hashlib.sha256(place.encode()).hexdigest()[:12]}").absolute()
     yield Store(kind="mlflow", uri=uri, experiment=settings.tracking.experiment, state=state)
 
 

@@ -46,6 +46,11 @@ class MlflowTracker:
                 f"tracking.experiment: {experiment!r} is deleted in this store; "
                 "restore it in MLflow or give tracking.experiment=NAME"
             )
+        if found is not None and _behind_server(found) and not uri.startswith("http"):
+            raise StoreError(
+                f"tracking.experiment: {experiment!r} has its artifacts behind an MLflow server; "
+                "give that server's address, tracking.uri=http://HOST:PORT"
+            )
         self._experiment = None if found is None else str(found.experiment_id)
 
     def begin(self, identity: Identity, *, anew: bool = False) -> str:
@@ -211,17 +216,46 @@ def probe(uri: str, *, timeout: float = 5.0) -> None:
     if scheme == "sqlite":
         _probe_sqlite(sqlite_file(uri))
     elif scheme.startswith("http"):
-        import requests
-
-        try:
-            requests.get(f"{uri.rstrip('/')}/health", timeout=timeout)
-        except requests.RequestException as error:
-            reason = type(error).__name__  # its text repeats the address, password and all
-            raise StoreError(
-                f"tracking.uri: no MLflow server answers at {redact(uri)} ({reason})"
-            ) from None
+        _probe_server(uri, timeout)
     else:
-        _probe_database(uri)
+        _probe_database(uri, timeout)
+
+
+def _probe_server(uri: str, timeout: float) -> None:
+    import requests
+
+    try:
+        requests.get(f"{uri.rstrip('/')}/health", timeout=timeout)
+    except requests.RequestException as error:
+        reason = type(error).__name__  # its text repeats the address, password and all
+        raise StoreError(
+            f"tracking.uri: no MLflow server answers at {redact(uri)} ({reason})"
+        ) from None
+    quiet()
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    try:
+        answer = http_request(
+            get_default_host_creds(uri),
+            "/api/2.0/mlflow/experiments/search",
+            "GET",
+            params={"max_results": 1},
+            timeout=timeout,
+            max_retries=0,
+            raise_on_status=False,
+        )
+    except MlflowException as error:
+        raise StoreError(f"tracking.uri: cannot use {redact(uri)}: {_line(error)}") from None
+    if answer.status_code == 401:
+        raise StoreError(
+            f"tracking.uri: {redact(uri)} does not know this user and password; "
+            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    if not answer.ok or "json" not in answer.headers.get("Content-Type", ""):
+        said = f"HTTP {answer.status_code}: {_line(answer.text)}"
+        raise StoreError(f"tracking.uri: {redact(uri)} does not answer as MLflow does ({said})")
 
 
 def _probe_sqlite(path: Path) -> None:
@@ -246,21 +280,27 @@ def _probe_sqlite(path: Path) -> None:
         ) from None
 
 
-def _probe_database(uri: str) -> None:
+def _probe_database(uri: str, timeout: float) -> None:
     import sqlalchemy
 
     try:
-        engine = sqlalchemy.create_engine(uri, pool_pre_ping=True)
+        engine = sqlalchemy.create_engine(uri, connect_args={"connect_timeout": round(timeout)})
         with engine.connect():
             pass
         engine.dispose()
-    except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
+    except ImportError as error:
+        raise StoreError(
+            f"tracking.uri: {redact(uri)} needs a Python package ({error}); for PostgreSQL: "
+            "pip install 'collapse-sweep[server]', and postgresql+psycopg2://.."
+        ) from None
+    except sqlalchemy.exc.SQLAlchemyError as error:
         raise StoreError(f"tracking.uri: {redact(uri)} cannot be opened: {_line(error)}") from None
 
 
 def redact(text: str) -> str:
     """The text without the user names and passwords of addresses in it."""
-    return re.sub(r"://[^/\s]*@", "://***@", text)
+    text = re.sub(r"([?&](?:user|password)=)[^&\s'\"]*", r"\1***", text)
+    return re.sub(r"://[^\s'\"]*@", "://***@", text)
 
 
 def _create_sqlite(path: Path) -> None:
@@ -286,6 +326,11 @@ def beside(file: Path, what: str) -> Path:
 def _artifact_location(uri: str) -> str | None:
     """A folder beside a SQLite file; elsewhere the server's own choice."""
     return beside(sqlite_file(uri), "artifacts").as_uri() if uri.startswith("sqlite") else None
+
+
+def _behind_server(experiment: Any) -> bool:
+    """Whether a server alone can reach its artifacts."""
+    return str(experiment.artifact_location).startswith("mlflow-artifacts:")
 
 
 def _line(error: Any) -> str:
