@@ -38,8 +38,16 @@ class Postgres:
 
     def start(self, databases: tuple[str, ...]) -> None:
         """Make it if need be, start it if it does not run, add the databases that it lacks."""
-        if self.runs():
-            return
+        if not self.runs():
+            self._start()
+        known = self._run(
+            "psql", "-At", *self._login(), "-c", "SELECT datname FROM pg_database", "postgres"
+        )
+        for name in databases:
+            if name not in known.split():
+                self._run("createdb", *self._login(), name)
+
+    def _start(self) -> None:
         room = LONGEST_SOCKET - len(os.fsencode(self.data / SOCKET))
         if room < 0:
             raise ServerError(f"folder: {self.data.parent} is {-room} bytes too long for a socket")
@@ -48,12 +56,6 @@ class Postgres:
         log = self.data / "postgres.log"
         # 60 s: after a crash it first replays its journal.
         self._run("pg_ctl", "-w", "-t", "60", "-l", log, "-D", self.data, "start", owner=True)
-        known = self._run(
-            "psql", "-At", *self._login(), "-c", "SELECT datname FROM pg_database", "postgres"
-        )
-        for name in databases:
-            if name not in known.split():
-                self._run("createdb", *self._login(), name)
 
     def stop(self) -> None:
         self._run("pg_ctl", "-w", "-m", "fast", "-D", self.data, "stop", owner=True)

@@ -15,6 +15,7 @@ import secrets
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -149,15 +150,17 @@ def _make(folder: Path) -> None:
         raise ServerError(f"folder: {folder} cannot be made: {error.strerror}") from None
 
 
+def login(server: Server) -> tuple[str, str]:
+    """The admin's name and password, as the file has them."""
+    lines = server.credentials.read_text().splitlines()
+    user, password = (shlex.split(line.partition("=")[2])[0] for line in lines)
+    return user, password
+
+
 def _admin(server: Server) -> tuple[str, str]:
     """Name and password of the admin: from the file, else from the environment, else new ones."""
     if server.credentials.exists():
-        lines = dict(
-            line.removeprefix("export ").split("=", 1)
-            for line in server.credentials.read_text().splitlines()
-        )
-        found = [" ".join(shlex.split(value)) for value in lines.values()]
-        return found[0], found[1]
+        return login(server)
     user = os.environ.get("MLFLOW_TRACKING_USERNAME") or "admin"
     password = os.environ.get("MLFLOW_TRACKING_PASSWORD") or secrets.token_urlsafe(24)
     if len(password) < LEAST_PASSWORD:
@@ -179,6 +182,14 @@ def _start_mlflow(
 ) -> str:
     """Start `mlflow server`, with users and passwords; its address, once it lets the admin in."""
     address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError as error:
+            raise ServerError(
+                f"port: cannot listen on {host}:{port} ({error.strerror}); give another, port=PORT"
+            ) from None
     settings = server.folder / "auth.ini"
     settings.write_text(
         "[mlflow]\n"
@@ -226,16 +237,16 @@ def _await(process: "subprocess.Popen[bytes]", address: str, user: str, password
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise ServerError(f"port: mlflow server ended at once at {address}; is the port taken?")
+            raise ServerError("mlflow server ended at once")
         with contextlib.suppress(requests.RequestException):
             if requests.get(f"{address}/health", timeout=5).ok:
                 break
         time.sleep(0.2)
     else:
-        raise ServerError(f"port: no answer from {address} in {START_SECONDS:g} s")
+        raise ServerError(f"no answer from {address} in {START_SECONDS:g} s")
     question = f"{address}/api/2.0/mlflow/experiments/search?max_results=1"
     if requests.get(question, timeout=30).status_code != 401:
-        raise ServerError(f"port: whatever answers at {address} asks for no password")
+        raise ServerError(f"whatever answers at {address} asks for no password")
     if requests.get(question, timeout=30, auth=(user, password)).status_code == 401:
         print(f"notice: {user}'s password was changed since; the file credentials has the old one")
 

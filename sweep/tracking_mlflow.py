@@ -58,9 +58,7 @@ class MlflowTracker:
         if rows:
             return rows[0].run
         if self._experiment is None:
-            self._experiment = str(
-                self._client.create_experiment(self._name, _artifact_location(self._uri))
-            )
+            self._experiment = self._create_experiment()
         tags = {
             **identity.tags,
             "sweep.kind": identity.kind,
@@ -74,6 +72,17 @@ class MlflowTracker:
             self._experiment, start_time=identity.start_ms, tags=tags, run_name=identity.name
         )
         return str(run.info.run_id)
+
+    def _create_experiment(self) -> str:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return str(self._client.create_experiment(self._name, _artifact_location(self._uri)))
+        except MlflowException:  # another machine may have been faster
+            found = self._client.get_experiment_by_name(self._name)
+            if found is None:
+                raise
+            return str(found.experiment_id)
 
     def log(
         self,
