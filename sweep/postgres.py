@@ -51,6 +51,8 @@ class Postgres:
         room = LONGEST_SOCKET - len(os.fsencode(self.data / SOCKET))
         if room < 0:
             raise ServerError(f"folder: {self.data.parent} is {-room} bytes too long for a socket")
+        if _owner():
+            _let_pass(self.data, binaries() / "postgres")
         if not (self.data / "PG_VERSION").exists():
             self._make()
         log = self.data / "postgres.log"
@@ -80,7 +82,8 @@ class Postgres:
     def _make(self) -> None:
         shutil.rmtree(self.data, ignore_errors=True)  # of a first start that was cut off
         self.data.mkdir(mode=0o700)
-        _give_to_owner(self.data)
+        if owner := _owner():
+            os.chown(self.data, owner["user"], owner["group"])
         # trust: whoever can enter the folder of the socket could read the tables as well.
         self._run(
             "initdb", "-U", USER, "-E", "UTF8", "--locale=C", "--auth=trust",
@@ -130,14 +133,10 @@ def _owner() -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-def _give_to_owner(folder: Path) -> None:
-    """For root: let nobody have the folder, and reach it and PostgreSQL's programs."""
-    owner = _owner()
-    if not owner:
-        return
-    os.chown(folder, owner["user"], owner["group"])
-    for parent in (*folder.parents, binaries(), *binaries().parents):
-        mode = parent.stat().st_mode
+def _let_pass(*places: Path) -> None:
+    """Open the folders on the way to be passed through, not read, by everyone."""
+    for folder in {parent for place in places for parent in place.parents}:
+        mode = folder.stat().st_mode
         if not mode & 0o001:
-            parent.chmod(mode | 0o001)
-            print(f"notice: {parent} can now be passed through (o+x): PostgreSQL runs as nobody")
+            folder.chmod(mode | 0o001)
+            print(f"notice: {folder} can now be passed through (o+x): PostgreSQL runs as nobody")

@@ -80,11 +80,17 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[tuple[server.Server, str]]:
-    """A server of one's own and its address, with this process logged in as its admin."""
-    own = server.Server(folder)
+def running() -> Iterator[tuple[server.Server, str]]:
+    """A new server and its address, with this process logged in as its admin.
+
+    Not below pytest's own folder, which each start of pytest closes to all but its user.
+    """
     port = free_port()
-    with pytest.MonkeyPatch.context() as environment:
+    with (
+        tempfile.TemporaryDirectory(prefix="lab-") as folder,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        own = server.Server(Path(folder) / "server")
         for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
             environment.delenv(name, raising=False)
         try:
@@ -100,24 +106,25 @@ def running(folder: Path) -> Iterator[tuple[server.Server, str]]:
 def main() -> None:
     """Print the table."""
     print(f"{'store':<20}{'writers':>9}{'runs':>7}{'seconds':>10}{'runs/s':>10}{'points/s':>12}")
-    with tempfile.TemporaryDirectory() as name, running(Path(name) / "server") as (own, address):
-        # Straight to PostgreSQL, artifacts go to a folder of the one that runs it.
-        with contextlib.chdir(name):
-            direct = own.postgres
-            direct.start(("direct",))
-            for store, uri in (
-                ("SQLite", f"sqlite:///{name}/mlflow.db"),
-                ("PostgreSQL", direct.address("direct")),
-                ("HTTP + PostgreSQL", address),
-            ):
-                for writers in (1, 2, 8):
-                    runs = max(LEAST_RUNS // writers, 6)
-                    seconds = write(uri, "benchmark", writers=writers, runs=runs)
-                    each = writers * runs / seconds
-                    print(
-                        f"{store:<20}{writers:>9}{writers * runs:>7}{seconds:>10.2f}{each:>10.1f}"
-                        f"{each * len(POINTS):>12,.0f}"
-                    )
+    with (
+        tempfile.TemporaryDirectory() as name,
+        running() as (own, address),
+        contextlib.chdir(name),  # where artifacts go that are not a server's
+    ):
+        own.postgres.start(("direct",))
+        for store, uri in (
+            ("SQLite", f"sqlite:///{name}/mlflow.db"),
+            ("PostgreSQL", own.postgres.address("direct")),
+            ("HTTP + PostgreSQL", address),
+        ):
+            for writers in (1, 2, 8):
+                runs = max(LEAST_RUNS // writers, 6)
+                seconds = write(uri, "benchmark", writers=writers, runs=runs)
+                each = writers * runs / seconds
+                print(
+                    f"{store:<20}{writers:>9}{writers * runs:>7}{seconds:>10.2f}{each:>10.1f}"
+                    f"{each * len(POINTS):>12,.0f}"
+                )
     print(f"{len(POINTS)} points a run; {os.cpu_count()} cores")
 
 
