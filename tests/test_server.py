@@ -72,7 +72,7 @@ class Running:
                 answer = caller.connect_ex(("127.0.0.1", self.port))
 
     def start_again(self) -> None:
-        server.up(self.own, host="127.0.0.1", port=self.port, workers=2)
+        server.up(self.own, host="127.0.0.1", port=self.port, workers=1)
 
 
 @pytest.fixture(scope="module")
@@ -159,19 +159,20 @@ def assert_kept_secret(lab: Running, folder: Path, said: str) -> None:
     assert lab.password not in command
 
 
-@pytest.mark.parametrize("login", ["", "admin:not-the-password@"])
 def test_a_wrong_password_is_refused(
-    lab: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, login: str
+    lab: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "not-the-password")
-    if login:
-        monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD")
-    refused = sweep(tmp_path, *SMOKE, f"tracking.uri={lab.uri.replace('://', f'://{login}')}")
+    refused = sweep(tmp_path, *SMOKE, f"tracking.uri={lab.uri}")
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
     assert "does not know this user and password; set MLFLOW_TRACKING_USERNAME" in refused.stderr
     assert "not-the-password" not in refused.stdout + refused.stderr
     assert not list(tmp_path.iterdir())
+    monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD")
+    message = refusal(lab.uri.replace("://", "://admin:not-the-password@"))
+    assert "http://***@127.0.0.1" in message
+    assert "does not know this user and password" in message
 
 
 def test_dead_and_silent_hosts_are_refused_in_seconds(lab: Running) -> None:
@@ -238,7 +239,7 @@ def test_two_users_sweep_at_once(lab: Running, tmp_path: Path) -> None:
         timeout=30,
     )
     assert made.ok, made.text
-    grids = ("grid.n=[10,11]", "grid.n=[11,12]")
+    grids = ("grid.n=[10,11]", "grid.n=11")
     common = ("tracking.experiment=both", f"tracking.uri={lab.uri}")
     processes = []
     for name, grid in zip(("admin", "bob"), grids, strict=True):
@@ -279,8 +280,8 @@ def test_a_back_up_brings_the_runs_back(lab: Running, tmp_path: Path) -> None:
         server.restore(lab.own, tmp_path / "backup")
 
 
-LONG = ("+experiment=full", "cluster=inline", "tracking=server", "generations=60",
-        "replicates=2000", f"grid.n=[{','.join(str(n) for n in range(40, 52))}]")  # fmt: skip
+LONG = ("+experiment=full", "cluster=inline", "tracking=server", "generations=30",
+        "replicates=500", f"grid.n=[{','.join(str(n) for n in range(40, 52))}]")  # fmt: skip
 
 
 def wait_for_cells(lab: Running, experiment: str, least: int) -> None:
@@ -292,7 +293,7 @@ def wait_for_cells(lab: Running, experiment: str, least: int) -> None:
         )
         if int(str(count)) >= least:
             return
-        time.sleep(0.1)
+        time.sleep(0.05)
     raise AssertionError(f"{least} cells were not finished in 60 s")
 
 
@@ -305,14 +306,14 @@ def test_a_server_killed_in_mid_sweep(
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         process = start(tmp_path, *command)
-    wait_for_cells(lab, "killed", 2)
+    wait_for_cells(lab, "killed", 1)
     lab.kill()
     process.communicate(timeout=60)
     assert process.returncode == 1
     assert list(tmp_path.glob("sweep-state-*/spool/*/*/curves.npz"))  # computed, not delivered
     lab.start_again()
     process = start(tmp_path, *command)
-    wait_for_cells(lab, "killed", 5)
+    wait_for_cells(lab, "killed", 4)
     lab.kill()
     lab.start_again()
     out, err = process.communicate(timeout=120)
