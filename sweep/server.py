@@ -180,11 +180,8 @@ def _admin(server: Server) -> tuple[str, str]:
     return user, password
 
 
-def _start_mlflow(
-    server: Server, host: str, port: int, workers: int, user: str, password: str
-) -> str:
-    """Start `mlflow server`, with users and passwords; its address, once it lets the admin in."""
-    address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+def require_port(host: str, port: int) -> None:
+    """Refuse one that is taken: whatever listens there would be held for the new server."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -193,6 +190,14 @@ def _start_mlflow(
             raise ServerError(
                 f"port: cannot listen on {host}:{port} ({error.strerror}); give another, port=PORT"
             ) from None
+
+
+def _start_mlflow(
+    server: Server, host: str, port: int, workers: int, user: str, password: str
+) -> str:
+    """Start `mlflow server`, with users and passwords; its address, once it lets the admin in."""
+    address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+    require_port(host, port)
     settings = server.folder / "auth.ini"
     settings.write_text(
         "[mlflow]\n"

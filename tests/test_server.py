@@ -220,6 +220,44 @@ def test_other_refusals_of_the_probe(lab: Running) -> None:
     assert "does not answer as MLflow does (HTTP 404" in refusal(f"{lab.uri}/elsewhere")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("dwn", "dwn: allowed: up, down, backup, restore; did you mean down?"),
+        ("backup", "to: has to be given, as to=VALUE"),
+        ("up port=http", "port: got 'http'; allowed: whole numbers from 1 to 65535"),
+        ("up prot=5001", "prot=5001: allowed: folder=.., host=.., port=.., workers=.."),
+        ("backup folder=nowhere to=b", "no server runs in"),
+        ("restore folder=new from=nowhere", "is no back-up: mlflow.dump is missing"),
+        (f"up folder={'long' * 30}", "too long for a socket"),
+    ],
+)
+def test_what_the_command_refuses(
+    arguments: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["sweep.server", *arguments.split()])
+    with pytest.raises(SystemExit) as caught:
+        server.main()
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_a_port_that_is_taken_and_a_short_password_are_refused(
+    lab: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "short")
+    with pytest.raises(postgres.ServerError, match="has 5 characters; allowed: 12 or more"):
+        server.up(server.Server(tmp_path / "a"), host="127.0.0.1", port=lab.port, workers=1)
+    with pytest.raises(postgres.ServerError, match=r"cannot listen on .* give another, port=PORT"):
+        server.require_port("127.0.0.1", lab.port)
+
+
 def test_eight_writers_lose_and_double_nothing(lab: Running) -> None:
     write(lab.uri, "writers", writers=8, runs=3)
     ((points, different, runs),) = lab.query(
