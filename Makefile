@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 pytho
 	$(p) -c 'import sys, venv, ensurepip; print("yes" * ((3, 11) <= sys.version_info < (3, 14)))' 2>/dev/null),$(p))))
 BIN = .venv/bin
 
-.PHONY: run test install check verify constraints clean
+.PHONY: run test install check verify constraints clean tracking-up tracking-down
 
 run: install
 	$(BIN)/python -m sweep +experiment=partial
@@ -26,6 +26,15 @@ install: .venv/installed
 verify: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[verify]'
 	$(BIN)/python -m tests.verification
+
+# A shared tracking server without Docker; more about it, and back-ups, in mlflow/README.md.
+TRACKING = folder=mlflow-server
+tracking-up: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[server]'
+	$(BIN)/python -m sweep.server up $(TRACKING)
+
+tracking-down: install
+	$(BIN)/python -m sweep.server down $(filter folder=%,$(TRACKING))
 
 check: install
 	$(BIN)/ruff check .

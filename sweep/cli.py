@@ -21,7 +21,7 @@ import yaml
 from models.schedules import RULES
 from sweep.checks import ConfigError, nearest
 from sweep.config import KEYS, Settings, key_paths, parse
-from sweep.tracking_mlflow import redact
+from sweep.stores import redact
 
 if TYPE_CHECKING:
     from sweep.grid import Cell
@@ -112,6 +112,7 @@ def sweep(config: dict[str, Any], arguments: Sequence[str]) -> int:
         raise ConfigError(f"no experiment given; write +experiment=NAME, with one of: {listing}")
     from sweep import report, run, texts
     from sweep.grid import expand
+    from sweep.tracking import OutageError
 
     settings = parse(config)
     text = texts.fetch(settings)
@@ -132,6 +133,15 @@ def sweep(config: dict[str, Any], arguments: Sequence[str]) -> int:
             goes_on = "the same command" + (", without force=true," if settings.force else "")
             print(f"\nsweep: interrupted; {error}; {goes_on} goes on", file=sys.stderr)
             return 130
+        except OutageError as error:
+            print(f"\nsweep: the store does not answer: {redact(str(error))}", file=sys.stderr)
+            print(
+                f"What is computed waits in {_relative(address.state / 'spool')}. When the store "
+                "is back, the same command goes on,\nor python -m sweep.report deliver=true "
+                "sends what waits.",
+                file=sys.stderr,
+            )
+            return 1
 
 
 def _run(

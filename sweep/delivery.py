@@ -7,6 +7,7 @@ next ones are computed meanwhile.
 
 import tempfile
 import time
+import traceback
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -115,6 +116,12 @@ class Queue:
                 self.reason = str(error)
                 self._next_try = time.monotonic() + RETRY_SECONDS
                 return
+            except Exception:
+                if trace is not None:
+                    raise
+                # The store refuses this one: say so in its stead.
+                self.waiting[0] = (cell, traceback.format_exc())
+                continue
             self.waiting.popleft()
             yield cell, trace
 

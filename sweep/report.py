@@ -1,8 +1,10 @@
 """Tables, figures and the page of a sweep, from the tracking store alone.
 
     python -m sweep.report [sweep=ID] [tracking.uri=URI] [tracking.experiment=NAME] [output=FOLDER]
+                           [deliver=true]
 
 Without an id: the sweep that was started last. An id may be cut short.
+deliver=true first sends the results that wait on disk since the store was down.
 """
 
 import sys
@@ -15,11 +17,12 @@ from pathlib import Path
 from models.schedules import RULES
 from sweep import figures, figures_gpt, page, spool, tables
 from sweep.checks import ConfigError, nearest
+from sweep.delivery import Address, Queue, leftovers
 from sweep.grid import cell_from_params
 from sweep.laws import laws
 from sweep.summary_gpt import spread_in_words
 from sweep.tables import Entry
-from sweep.tracking import Row, Status, Store, StoreError, Tracker, connect
+from sweep.tracking import OutageError, Row, Status, Store, StoreError, Tracker, connect
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +192,7 @@ OPTIONS = {
     "tracking.uri": "sqlite:///mlflow.db",
     "tracking.experiment": "",
     "output": "outputs",
+    "deliver": "false",
 }
 """The keys of `python -m sweep.report`, and what they are when not given."""
 
@@ -197,7 +201,7 @@ def main() -> None:
     """Entry point of `python -m sweep.report`."""
     try:
         built = rebuild(_options(sys.argv[1:]))
-    except (ConfigError, StoreError) as error:
+    except (ConfigError, StoreError, OutageError) as error:
         print(f"sweep.report: {error}", file=sys.stderr)
         sys.exit(2)
     print(tables.text(built.entries))
@@ -208,10 +212,10 @@ def main() -> None:
 
 def rebuild(options: dict[str, str]) -> Report:
     """Write the report of the sweep that the options name. Raises ConfigError or StoreError."""
-    from sweep import tracking_mlflow
+    from sweep import stores, tracking_mlflow
 
     check_output(options["output"])
-    uri = tracking_mlflow.absolute(options["tracking.uri"])
+    uri = stores.absolute(options["tracking.uri"])
     store = Store(kind="mlflow", uri=uri, experiment="", state=Path())
     if not store.exists():
         raise StoreError(f"tracking.uri: there is no store at {options['tracking.uri']}")
@@ -222,6 +226,8 @@ def rebuild(options: dict[str, str]) -> Report:
     for name in names:
         tracker = connect(replace(store, experiment=name))
         found += [(tracker, row) for row in tracker.read(None)]
+    if options["deliver"] == "true":
+        print(f"{_deliver(stores.state(uri) / 'spool', found)} results delivered")
     matching = [(t, row) for t, row in found if row.key.startswith(options["sweep"])]
     if not matching:
         known = ", ".join(sorted({row.key for _, row in found})[:10]) or "none"
@@ -231,6 +237,25 @@ def rebuild(options: dict[str, str]) -> Report:
     if not entries_of(rows):
         raise ConfigError(f"sweep: {parent.key} has no cells yet; run its command again")
     return build(tracker, parent, rows, Path(options["output"]))
+
+
+def _deliver(folder: Path, sweeps: Sequence[tuple[Tracker, Row]]) -> int:
+    """Send what waits in a spool folder to its sweeps: how many cells."""
+    trackers = {row.run: tracker for tracker, row in sweeps}
+    sent = 0
+    for parent, cells in leftovers(folder).items():
+        if parent not in trackers:
+            continue  # of a sweep that was deleted
+        address = Address(
+            parent=parent, spool=folder / parent, known=frozenset(cell.id for cell in cells)
+        )
+        queue = Queue(address=address, tracker=trackers[parent])
+        for cell in cells:
+            queue.add(cell)
+        sent += sum(1 for _ in queue.send())
+        if queue.waiting:
+            raise StoreError(f"tracking.uri: the store does not answer: {queue.reason}")
+    return sent
 
 
 def _options(arguments: Sequence[str]) -> dict[str, str]:
@@ -246,6 +271,8 @@ def _options(arguments: Sequence[str]) -> dict[str, str]:
                 + nearest(key, OPTIONS)
             )
         options[key] = value
+    if options["deliver"] not in ("true", "false"):
+        raise ConfigError(f"deliver: got {options['deliver']!r}; allowed: true or false")
     return options
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import signal
 import tempfile
@@ -13,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep import texts
+from sweep import spool, texts
 from sweep.advance import Advance
 from sweep.checks import ConfigError
 from sweep.config import Settings
@@ -21,7 +20,16 @@ from sweep.delivery import Address, log_failure
 from sweep.grid import Cell, sweep_id
 from sweep.progress import Progress
 from sweep.summary import FEW_STEPS, MANY_CELLS, MOST_STEPS
-from sweep.tracking import Identity, Row, Store, StoreError, Tracker, connect, preload
+from sweep.tracking import (
+    Identity,
+    OutageError,
+    Row,
+    Store,
+    StoreError,
+    Tracker,
+    connect,
+    preload,
+)
 from sweep.trial import Job, run_cells
 
 LONGEST = 4000
@@ -71,21 +79,20 @@ def store(settings: Settings) -> Iterator[Store]:
                 state=Path(folder) / "state",
             )
         return
-    from sweep import tracking_mlflow
+    from sweep import stores, tracking_mlflow
 
     assert settings.tracking.uri is not None
     try:
-        uri = tracking_mlflow.absolute(settings.tracking.uri)
+        uri = stores.absolute(settings.tracking.uri)
         tracking_mlflow.probe(uri)
     except StoreError as error:
         raise ConfigError(str(error)) from None
-    if uri.startswith("sqlite"):
-        file = tracking_mlflow.sqlite_file(uri)
-        state = tracking_mlflow.beside(file, "state")
-    else:
-        # Named after the store, so that no other store's sweep finds it.
-        state = Path(f"sweep-state-{hashlib.sha256(uri.encode()).hexdigest()[:12]}").absolute()
-    yield Store(kind="mlflow", uri=uri, experiment=settings.tracking.experiment, state=state)
+    yield Store(
+        kind="mlflow",
+        uri=uri,
+        experiment=settings.tracking.experiment,
+        state=stores.state(uri),
+    )
 
 
 @contextlib.contextmanager
@@ -102,8 +109,8 @@ def execute(
 
     text: the corpus, if the cells need one.
 
-    Raises InterruptedSweepError on Ctrl-C and ConfigError if the sweep is running already
-    or the store refuses it.
+    Raises InterruptedSweepError on Ctrl-C, ConfigError if the sweep is running already or
+    the store refuses it, and OutageError if the store has gone and results wait on disk.
     """
     identifier = sweep_id(settings.name, list(cells))
     identity = _identity(settings, identifier, command, commit)
@@ -121,7 +128,7 @@ def execute(
         _interruptible()  # again: Ray has put its own handler
         tracker, parent = opening.result()
         tracker.log(parent, [], start_ms=0, params=_params(settings, len(cells)))
-        rows = {row.key: row for row in tracker.read(parent)}
+        rows = _by_cell(tracker.read(parent))
         todo = [c for c in cells if c.id not in rows or rows[c.id].status != "FINISHED"]
         if todo:
             tracker.end(parent, "RUNNING", end_ms=0, tags=identity.tags)
@@ -159,15 +166,20 @@ def execute(
                     f"{kept} of {len(cells)} cells are finished and kept"
                 ) from None
             ray.stop_behind()
-            rows = {row.key: row for row in tracker.read(parent)}
-            silent = [c for c in todo if c.id not in rows or rows[c.id].status == "RUNNING"]
+            rows = _by_cell(tracker.read(parent))
+            waiting = {c.id for c in todo if spool.read(job.address.spool, c.id) is not None}
+            silent = [
+                c
+                for c in todo
+                if (c.id not in rows or rows[c.id].status == "RUNNING") and c.id not in waiting
+            ]
             for cell in silent:
                 reason = lost.get(cell.id, "no reason is known")
-                log_failure(
-                    cell, job.address, tracker, f"{reason}\nthe worker that had this cell was lost"
-                )
+                log_failure(cell, job.address, tracker, f"{reason}\nits worker was lost")
             if silent:
-                rows = {row.key: row for row in tracker.read(parent)}
+                rows = _by_cell(tracker.read(parent))
+            if waiting:
+                raise OutageError(f"{len(waiting)} of {len(cells)} cells could not be delivered")
             with contextlib.suppress(OSError):  # not empty where something was not delivered
                 job.address.spool.rmdir()
         (own,) = (row for row in tracker.read(None, identifier) if row.run == parent)
@@ -295,6 +307,11 @@ def _identity(settings: Settings, identifier: str, command: str, commit: str) ->
         start_ms=_now_ms(),
         tags=tags,
     )
+
+
+def _by_cell(rows: Sequence[Row]) -> dict[str, Row]:
+    """Cell id -> its run; the finished one, should a lost answer have made a run twice."""
+    return {row.key: row for row in sorted(rows, key=lambda row: row.status == "FINISHED")}
 
 
 def _donors(tracker: Tracker, cells: Sequence[Cell]) -> dict[str, tuple[str, str]]:

@@ -9,20 +9,39 @@ import contextlib
 import importlib
 import logging
 import os
-import re
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from sweep.stores import beside, line, probe_database, probe_sqlite, redact, sqlite_file
 from sweep.summary import Point
-from sweep.tracking import Identity, Row, Status, StoreError
+from sweep.tracking import Identity, OutageError, Row, Status, StoreError
 
 BATCH = 1000
 """Most metrics that MLflow takes in one request."""
-SCHEMES = ("sqlite", "postgresql", "mysql", "http", "https")
+
+REFUSALS = (
+    "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST",
+)  # fmt: skip
+"""What a store that answers says; anything else may pass."""
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """Tell a store that does not answer, or cannot write, from one that refuses."""
+    import requests
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code in REFUSALS:
+            raise
+        raise OutageError(redact(line(error))) from error
+    except (OSError, requests.RequestException) as error:
+        raise OutageError(redact(line(error))) from error
 
 
 class MlflowTracker:
@@ -40,22 +59,26 @@ class MlflowTracker:
             self._client = MlflowClient(tracking_uri=uri)
             found = self._client.get_experiment_by_name(experiment)
         except MlflowException as error:
-            raise StoreError(f"tracking.uri: cannot use {redact(uri)}: {_line(error)}") from None
+            raise StoreError(f"tracking.uri: cannot use {redact(uri)}: {line(error)}") from None
         if found is not None and found.lifecycle_stage != "active":
             raise StoreError(
                 f"tracking.experiment: {experiment!r} is deleted in this store; "
                 "restore it in MLflow or give tracking.experiment=NAME"
             )
+        if found is not None and _behind_server(found) and not uri.startswith("http"):
+            raise StoreError(
+                f"tracking.experiment: {experiment!r} has its artifacts behind an MLflow server; "
+                "give that server's address, tracking.uri=http://HOST:PORT"
+            )
         self._experiment = None if found is None else str(found.experiment_id)
 
+    @answering()
     def begin(self, identity: Identity, *, anew: bool = False) -> str:
         rows = [] if anew else self.read(identity.parent, identity.key)
         if rows:
             return rows[0].run
         if self._experiment is None:
-            self._experiment = str(
-                self._client.create_experiment(self._name, _artifact_location(self._uri))
-            )
+            self._experiment = self._create_experiment()
         tags = {
             **identity.tags,
             "sweep.kind": identity.kind,
@@ -70,6 +93,18 @@ class MlflowTracker:
         )
         return str(run.info.run_id)
 
+    def _create_experiment(self) -> str:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return str(self._client.create_experiment(self._name, _artifact_location(self._uri)))
+        except MlflowException:  # another machine may have been faster
+            found = self._client.get_experiment_by_name(self._name)
+            if found is None:
+                raise
+            return str(found.experiment_id)
+
+    @answering()
     def log(
         self,
         run: str,
@@ -94,9 +129,11 @@ class MlflowTracker:
                 run, metrics=[Metric(p.key, p.value, start_ms + p.step, p.step) for p in batch]
             )
 
+    @answering()
     def attach(self, run: str, path: Path, folder: str | None = None) -> None:
         self._client.log_artifact(run, str(path), folder)
 
+    @answering()
     def end(
         self, run: str, status: Status, *, end_ms: int, tags: Mapping[str, str | None] | None = None
     ) -> None:
@@ -110,6 +147,7 @@ class MlflowTracker:
         else:
             self._client.set_terminated(run, status, end_ms)
 
+    @answering()
     def read(self, parent: str | None, key: str | None = None) -> list[Row]:
         kind = "sweep" if parent is None else "cell"
         filters = [f"tags.`sweep.kind` = '{kind}'"]
@@ -119,9 +157,10 @@ class MlflowTracker:
             filters.append(f"tags.{kind} = '{key}'")
         return list(self._search(" and ".join(filters), kind))
 
-    def finished(self) -> dict[str, str]:
+    @answering()
+    def finished(self) -> dict[str, Row]:
         query = "tags.`sweep.kind` = 'cell' and attributes.status = 'FINISHED'"
-        return {row.key: row.run for row in self._search(query, "cell")}
+        return {row.key: row for row in self._search(query, "cell")}
 
     def fetch(self, run: str, artifact: str, folder: Path) -> Path:
         from mlflow.exceptions import MlflowException
@@ -172,9 +211,59 @@ def experiments(uri: str) -> list[str]:
     return [e.name for e in MlflowClient(tracking_uri=uri).search_experiments()]
 
 
+def probe(uri: str, *, timeout: float = 5.0) -> None:
+    """Raise StoreError in seconds if a store cannot be opened; MLflow would retry for minutes."""
+    scheme = urlsplit(uri).scheme
+    if scheme == "sqlite":
+        probe_sqlite(sqlite_file(uri))
+    elif scheme.startswith("http"):
+        _probe_server(uri, timeout)
+    else:
+        probe_database(uri, timeout)
+
+
+def _probe_server(uri: str, timeout: float) -> None:
+    import requests
+
+    try:
+        requests.get(f"{uri.rstrip('/')}/health", timeout=timeout)
+    except requests.RequestException as error:
+        reason = type(error).__name__  # its text repeats the address, password and all
+        raise StoreError(
+            f"tracking.uri: no MLflow server answers at {redact(uri)} ({reason})"
+        ) from None
+    quiet()
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    try:
+        answer = http_request(
+            get_default_host_creds(uri),
+            "/api/2.0/mlflow/experiments/search",
+            "GET",
+            params={"max_results": 1},
+            timeout=timeout,
+            max_retries=0,
+            raise_on_status=False,
+        )
+    except MlflowException as error:
+        raise StoreError(f"tracking.uri: cannot use {redact(uri)}: {line(error)}") from None
+    if answer.status_code == 401:
+        raise StoreError(
+            f"tracking.uri: {redact(uri)} does not know this user and password; "
+            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+    if not answer.ok or "json" not in answer.headers.get("Content-Type", ""):
+        said = f"HTTP {answer.status_code}: {line(answer.text)}"
+        raise StoreError(f"tracking.uri: {redact(uri)} does not answer as MLflow does ({said})")
+
+
 def quiet() -> None:
-    """Before mlflow is imported: no chatter over the progress bar, and no calls home."""
+    """Before mlflow is imported: no chatter over the progress bar, no calls home, no long waits."""
     for name, value in (
+        ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2"),
+        ("MLFLOW_HTTP_REQUEST_TIMEOUT", "30"),
         ("MLFLOW_LOGGING_LEVEL", "ERROR"),
         ("MLFLOW_DISABLE_TELEMETRY", "true"),
         ("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"),
@@ -182,85 +271,6 @@ def quiet() -> None:
     ):
         os.environ.setdefault(name, value)
     logging.getLogger("alembic").setLevel(logging.ERROR)
-
-
-def absolute(uri: str) -> str:
-    """The URI with a SQLite path made absolute. Raises StoreError for a scheme MLflow lacks."""
-    scheme = urlsplit(uri).scheme
-    if scheme not in SCHEMES and scheme.split("+")[0] not in ("postgresql", "mysql"):
-        raise StoreError(
-            f"tracking.uri: got {redact(uri)!r}; allowed: sqlite:///FILE.db, http://HOST:PORT, "
-            "postgresql://.."
-        )
-    if scheme != "sqlite":
-        return uri
-    return f"sqlite:///{sqlite_file(uri)}"
-
-
-def sqlite_file(uri: str) -> Path:
-    """The file of a sqlite URI, absolute."""
-    path = uri.removeprefix("sqlite:///")
-    if path == uri or not path.strip("/") or path.startswith(":memory:"):
-        raise StoreError(f"tracking.uri: got {uri!r}; allowed: sqlite:///FILE.db, a file")
-    return Path(path).absolute()
-
-
-def probe(uri: str, *, timeout: float = 5.0) -> None:
-    """Raise StoreError in seconds if a store cannot be opened; MLflow would retry for minutes."""
-    scheme = urlsplit(uri).scheme
-    if scheme == "sqlite":
-        _probe_sqlite(sqlite_file(uri))
-    elif scheme.startswith("http"):
-        import requests
-
-        try:
-            requests.get(f"{uri.rstrip('/')}/health", timeout=timeout)
-        except requests.RequestException as error:
-            reason = type(error).__name__  # its text repeats the address, password and all
-            raise StoreError(
-                f"tracking.uri: no MLflow server answers at {redact(uri)} ({reason})"
-            ) from None
-    else:
-        _probe_database(uri)
-
-
-def _probe_sqlite(path: Path) -> None:
-    """Nothing is created: what does not exist needs only a folder that can be written."""
-    if not path.parent.is_dir():
-        raise StoreError(f"tracking.uri: {path} cannot be opened: there is no folder {path.parent}")
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-        for needed in (path, beside(path, "artifacts"), beside(path, "state")):
-            if needed.exists() and not os.access(needed, os.W_OK):
-                raise PermissionError(f"{needed} is read-only")
-        if path.exists():
-            connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=5.0)
-            with contextlib.closing(connection):
-                connection.execute("PRAGMA schema_version").fetchone()
-                connection.execute("BEGIN IMMEDIATE")
-                connection.rollback()
-    except (sqlite3.Error, OSError) as error:
-        raise StoreError(
-            f"tracking.uri: {path} cannot be opened for writing: {_line(error)}"
-        ) from None
-
-
-def _probe_database(uri: str) -> None:
-    import sqlalchemy
-
-    try:
-        engine = sqlalchemy.create_engine(uri, pool_pre_ping=True)
-        with engine.connect():
-            pass
-        engine.dispose()
-    except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
-        raise StoreError(f"tracking.uri: {redact(uri)} cannot be opened: {_line(error)}") from None
-
-
-def redact(text: str) -> str:
-    """The text without the user names and passwords of addresses in it."""
-    return re.sub(r"://[^/\s]*@", "://***@", text)
 
 
 def _create_sqlite(path: Path) -> None:
@@ -275,12 +285,9 @@ def _create_sqlite(path: Path) -> None:
     temporary = path.with_name(f".{path.name}.new-{os.getpid()}")
     MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments()
     os.replace(temporary, path)
-
-
-def beside(file: Path, what: str) -> Path:
-    """A folder that belongs to a SQLite store: mlflow.db has mlflow-artifacts, mlflow-state."""
-    stem = file.stem if file.suffix == ".db" else file.name
-    return file.parent / f"{stem}-{what}"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        # Writers then wait for the disk once a transaction, and readers for no writer.
+        connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _artifact_location(uri: str) -> str | None:
@@ -288,6 +295,6 @@ def _artifact_location(uri: str) -> str | None:
     return beside(sqlite_file(uri), "artifacts").as_uri() if uri.startswith("sqlite") else None
 
 
-def _line(error: Any) -> str:
-    """The first line of an error, short."""
-    return " ".join(str(error).splitlines()[:1])[:200] or type(error).__name__
+def _behind_server(experiment: Any) -> bool:
+    """Whether a server alone can reach its artifacts."""
+    return str(experiment.artifact_location).startswith("mlflow-artifacts:")

@@ -65,10 +65,12 @@ Compute = Callable[[Cell, Job], Generator[Advance, None, Curves]]
 def compute(cell: Cell, job: Job) -> Generator[Advance, None, Curves]:
     """The curves of a cell, by whichever model it is of."""
     if cell.recipe is None:
-        return (yield from simulate(cell, job.spool, job.checkpoint_seconds))
+        return (yield from simulate(cell, job.address.spool, job.checkpoint_seconds))
     from sweep.recursion import recurse  # imports torch, which statistical sweeps never do
 
-    return (yield from recurse(cell, job.spool, job.shared, job.checkpoint_seconds, job.device))
+    return (
+        yield from recurse(cell, job.address.spool, job.shared, job.checkpoint_seconds, job.device)
+    )
 
 
 def run_cells(

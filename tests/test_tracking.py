@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep import tracking_mlflow
+from sweep import stores, tracking_mlflow
 from sweep.summary import Point
 from sweep.tracking import Identity, StoreError
 from sweep.tracking_mlflow import MlflowTracker
@@ -18,7 +18,7 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def rows_of(uri: str, table: str) -> int:
-    with sqlite3.connect(tracking_mlflow.sqlite_file(uri)) as connection:
+    with sqlite3.connect(stores.sqlite_file(uri)) as connection:
         return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
@@ -46,7 +46,7 @@ def test_a_replay_adds_nothing(uri: str, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         tracker.fetch(run, "b.txt", tmp_path)
     # Artifacts lie beside the SQLite file, wherever the process runs.
-    assert list(tracking_mlflow.sqlite_file(uri).parent.glob("mlflow-artifacts/**/a.txt"))
+    assert list(stores.sqlite_file(uri).parent.glob("mlflow-artifacts/**/a.txt"))
 
 
 def test_runs_of_other_sweeps_are_not_found(uri: str) -> None:
@@ -95,7 +95,7 @@ def test_a_deleted_experiment_is_named(uri: str) -> None:
 def test_stores_that_cannot_be_opened_are_refused_at_once(uri: str, message: str) -> None:
     start = time.monotonic()
     with pytest.raises(StoreError) as caught:
-        tracking_mlflow.probe(tracking_mlflow.absolute(uri))
+        tracking_mlflow.probe(stores.absolute(uri))
     assert message in str(caught.value)
     assert time.monotonic() - start < 10
 
@@ -109,7 +109,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 
 def test_passwords_are_not_shown() -> None:
-    assert tracking_mlflow.redact("http://me:secret@host:5000") == "http://***@host:5000"
+    assert stores.redact("http://me:secret@host:5000") == "http://***@host:5000"
     with pytest.raises(StoreError) as caught:
-        tracking_mlflow.absolute("ftp://me:secret@host")
+        stores.absolute("ftp://me:secret@host")
     assert "secret" not in str(caught.value)

@@ -1,6 +1,7 @@
 """Running cells: failures stay alone, nothing is lost, nothing is doubled."""
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from sweep import spool, summary
 from sweep.advance import Advance
+from sweep.delivery import Address
 from sweep.grid import Cell, expand
 from sweep.laws import laws
 from sweep.simulate import simulate
@@ -28,7 +30,7 @@ def tracker(tmp_path: Path) -> FolderTracker:
 
 def new_job(tracker: FolderTracker, tmp_path: Path) -> Job:
     parent = tracker.begin(Identity(key="s", kind="sweep", name="s", parent=None, start_ms=1))
-    return Job(parent=parent, spool=tmp_path / "spool")
+    return Job(address=Address(parent=parent, spool=tmp_path / "spool", patience=0.0))
 
 
 def ended(events: Iterator[Outcome | Advance]) -> list[Outcome]:
@@ -39,7 +41,7 @@ def test_every_cell_is_logged(tracker: FolderTracker, tmp_path: Path) -> None:
     job = new_job(tracker, tmp_path)
     outcomes = ended(run_cells(CELLS, job, tracker))
     assert [outcome.error for outcome in outcomes] == [None] * len(CELLS)
-    rows = {row.key: row for row in tracker.read(job.parent)}
+    rows = {row.key: row for row in tracker.read(job.address.parent)}
     for cell in CELLS:
         row = rows[cell.id]
         assert row.status == "FINISHED"
@@ -51,7 +53,7 @@ def test_every_cell_is_logged(tracker: FolderTracker, tmp_path: Path) -> None:
         assert points["sigma/mean"][20] == curves["sigma"][:, -1].mean()
         assert points["sigma/exact"][1] == pytest.approx(laws(cell).curves["sigma/exact"][0])
         assert all(np.isfinite(v) for row in points.values() for v in row.values())
-    assert not list(job.spool.iterdir())  # all delivered
+    assert not list(job.address.spool.iterdir())  # all delivered
 
 
 def test_a_failing_cell_fails_alone(tracker: FolderTracker, tmp_path: Path) -> None:
@@ -60,11 +62,11 @@ def test_a_failing_cell_fails_alone(tracker: FolderTracker, tmp_path: Path) -> N
     def compute(cell: Cell, job: Job) -> Generator[Advance, None, summary.Curves]:
         if cell == CELLS[1]:
             raise MemoryError("no room for this one")
-        return (yield from simulate(cell, job.spool))
+        return (yield from simulate(cell, job.address.spool))
 
     outcomes = ended(run_cells(CELLS, job, tracker, compute=compute))
     assert [outcome.error is None for outcome in outcomes] == [True, False, True, True]
-    rows = {row.key: row for row in tracker.read(job.parent)}
+    rows = {row.key: row for row in tracker.read(job.address.parent)}
     failed = rows[CELLS[1].id]
     assert failed.status == "FAILED"
     assert failed.tags["error"] == "MemoryError: no room for this one"
@@ -75,11 +77,11 @@ def test_a_failing_cell_fails_alone(tracker: FolderTracker, tmp_path: Path) -> N
 
     def counted(cell: Cell, job: Job) -> Generator[Advance, None, summary.Curves]:
         attempts.append(cell.id)
-        return (yield from simulate(cell, job.spool))
+        return (yield from simulate(cell, job.address.spool))
 
     list(run_cells(CELLS, job, tracker, before=before, compute=counted))
     assert attempts == [CELLS[1].id]
-    again = {row.key: row for row in tracker.read(job.parent)}
+    again = {row.key: row for row in tracker.read(job.address.parent)}
     assert {row.status for row in again.values()} == {"FINISHED"}
     assert {key: row.run for key, row in again.items()} == {k: r.run for k, r in rows.items()}
 
@@ -110,11 +112,13 @@ def test_a_crash_at_any_point_loses_and_doubles_nothing(tmp_path: Path, verb: st
 
     def counted(cell: Cell, job: Job) -> Generator[Advance, None, summary.Curves]:
         attempts.append(cell.id)
-        return (yield from simulate(cell, job.spool))
+        return (yield from simulate(cell, job.address.spool))
 
+    known = frozenset(row.key for row in crashed.read(job.address.parent))  # as the driver does
+    job = replace(job, address=replace(job.address, known=known))
     list(run_cells(CELLS, job, crashed, compute=counted))
     assert attempts == [cell.id for cell in CELLS[1:]]  # the first was spooled
-    rows = crashed.read(job.parent)
+    rows = crashed.read(job.address.parent)
     assert len(rows) == len(CELLS)
     expected = {row.key: row for row in whole.read(whole.read(None)[0].run)}
     for row in rows:
@@ -167,7 +171,7 @@ def test_a_long_cell_goes_on_from_its_last_generation(
 def test_a_torn_spool_file_is_computed_anew(tmp_path: Path) -> None:
     cell = CELLS[0]
     result = spool.Result(curves=finish(simulate(cell, tmp_path)), start_ms=5, seconds=0.1)
-    spool.write(tmp_path, cell.id, result)
+    spool.write(tmp_path, cell.id, result, cell.params)
     stored = spool.read(tmp_path, cell.id)
     assert stored is not None
     assert stored.start_ms == 5
