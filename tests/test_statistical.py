@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models import kernel, statistical, theory
+from models import draws, kernel, statistical, theory
 from models.schedules import Schedule
 from models.source import Source
 from tests import reference
@@ -25,6 +25,17 @@ SCHEDULES = [
     Schedule(name="accumulate_subsample", n=6, N=2),
     Schedule(name="fresh", n=5, N=3),
     Schedule(name="real", N=7),
+    # Beyond 24 samples a living token: splits, at first or once tokens have died.
+    Schedule(name="full", n=700),
+    Schedule(name="partial", n=600, N=900),
+    Schedule(name="recent", n=1300, K=2),
+    Schedule(name="recent", n=1300, K=2, reuse=True),
+    Schedule(name="random", n=500),
+    Schedule(name="matched", n=1200, N=100),
+    Schedule(name="accumulate", n=550, N=50),
+    Schedule(name="accumulate_subsample", n=520, N=60),
+    Schedule(name="fresh", n=600, N=490),
+    Schedule(name="real", N=481),
 ]
 
 
@@ -58,7 +69,7 @@ def test_philox_gives_the_published_vectors(
     """Random123's kat_vectors, for the engine and for the reference."""
     assert reference.philox(counter, key) == expected
     words = np.zeros(4, np.uint32)
-    kernel.philox(words, 4, 4 * counter[0], *counter[1:], *key)
+    draws.philox(words, 4, 4 * counter[0], *counter[1:], *key)
     assert tuple(int(w) for w in words) == expected
 
 
@@ -76,13 +87,13 @@ def test_biased_picks_are_rejected() -> None:
     """A bound that does not divide 2^32 by far: the engine redraws, as the reference does."""
     bound = 3 * 2**30
     key = (1, 2)
-    draws = reference.Draws(key, 0)
+    slow = reference.Draws(key, 0)
     spare, words = np.zeros(4, np.uint32), np.zeros(403, np.uint32)
-    kernel.philox(words, 400, 0, 9, 0, kernel.PHASE_PICK, *key)
+    draws.philox(words, 400, 0, 9, 0, kernel.PHASE_PICK, *key)
     picked = [
-        kernel._below(words[i], bound, spare, i, 9, 0, kernel.PHASE_PICK, *key) for i in range(400)
+        draws.below(words[i], bound, spare, i, 9, 0, kernel.PHASE_PICK, *key) for i in range(400)
     ]
-    assert picked == [draws.below(bound, i, 9, reference.PICK) for i in range(400)]
+    assert picked == [slow.below(bound, i, 9, reference.PICK) for i in range(400)]
     naive = [int(words[i]) * bound >> 32 for i in range(400)]
     assert picked != naive
 

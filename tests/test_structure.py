@@ -5,8 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from models import compiled
+
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
+    {"models.compiled"},
+    {"models.draws"},
+    {"models.samples"},
     {
         "models.source",
         "models.schedules",
@@ -36,7 +41,7 @@ ONLY_HERE = {
     "ray": {"sweep.launch"},
     "hydra": {"sweep.cli"},
     "matplotlib": {"sweep.figures"},
-    "numba": {"models.kernel"},
+    "numba": {"models.compiled"},
 }
 
 
@@ -97,7 +102,7 @@ def test_engine_and_theory_do_not_know_each_other() -> None:
     theory = ("theory", "ancestry", "drift")
     for name in theory:
         assert not any(o.startswith("models") for o in imports(ROOT / "models" / f"{name}.py"))
-    for name in ("kernel", "statistical", "contexts"):
+    for name in ("draws", "samples", "kernel", "statistical", "contexts"):
         used = imports(ROOT / "models" / f"{name}.py")
         assert not used & {f"models.{part}" for part in theory}
 
@@ -106,6 +111,12 @@ def test_the_folder_mlflow_is_no_package() -> None:
     """A Python file in it, or a root mlflow.py, would shadow the real one."""
     assert not list((ROOT / "mlflow").rglob("*.py"))
     assert not (ROOT / "mlflow.py").exists()
+
+
+def test_every_compiled_file_is_in_the_stamp_of_the_cache() -> None:
+    """A file left out could change while numba goes on with its old code: wrong bits, silently."""
+    users = {f"{name[7:]}.py" for name, p in modules().items() if "models.compiled" in imports(p)}
+    assert users | {"compiled.py"} == set(compiled.FILES)
 
 
 def test_files_are_small() -> None:
