@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 pytho
 	$(p) -c 'import sys, venv, ensurepip; print("yes" * ((3, 11) <= sys.version_info < (3, 14)))' 2>/dev/null),$(p))))
 BIN = .venv/bin
 
-.PHONY: run test install check verify constraints clean
+.PHONY: run test install check verify bench constraints clean
 
 run: install
 	$(BIN)/python -m sweep +experiment=partial
@@ -26,6 +26,10 @@ install: .venv/installed
 verify: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[verify]'
 	$(BIN)/python -m tests.verification
+
+# A minute, on one core; some only: .venv/bin/python -m tests.benchmarks engine
+bench: install
+	$(BIN)/python -m tests.benchmarks
 
 check: install
 	$(BIN)/ruff check .

@@ -27,10 +27,18 @@ STAMP = _stamp()
 
 def compiled(function: Callable[..., Any]) -> Any:
     """`numba.njit`, cached until any of `FILES` changes."""
-    dispatcher = njit(function, error_model="numpy")
+    dispatcher = njit(function, error_model="numpy")  # division as in C: it vectorises
     dispatcher.enable_caching()
     file = dispatcher._cache._cache_file
     if not hasattr(file, "_source_stamp"):
         raise ImportError("numba stamps its cache otherwise: see models/compiled.py")
     file._source_stamp = STAMP
     return dispatcher
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """`numba.njit` for a function that is copied into its compiled callers.
+
+    A call that hands arrays over costs as much as ten picks, in counts of references.
+    """
+    return njit(function, error_model="numpy", inline="always")

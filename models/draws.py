@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from models.compiled import compiled
+from models.compiled import compiled, inlined
 
 REDRAW = 16
 """Phases are below it; attempt a = 1, 2, .. of phase f has phase f + a REDRAW."""
@@ -29,6 +29,25 @@ _HALF_LOG_2_PI = math.log(2 * math.pi) / 2
 _LOG_FACTORIALS = np.array([math.lgamma(k + 1) for k in range(1024)])
 
 
+@inlined
+def _block(c0, c1, c2, c3, k0, k1):
+    x0, x1, x2, x3 = np.uint32(c0), np.uint32(c1), np.uint32(c2), np.uint32(c3)
+    a0, a1 = np.uint32(k0), np.uint32(k1)
+    for _ in range(10):
+        p0, p1 = _M0 * np.uint64(x0), _M1 * np.uint64(x2)
+        x0 = np.uint32(np.uint32(p1 >> _SHIFT) ^ x1 ^ a0)
+        x2 = np.uint32(np.uint32(p0 >> _SHIFT) ^ x3 ^ a1)
+        x1, x3 = np.uint32(p1 & _LOW), np.uint32(p0 & _LOW)
+        a0, a1 = np.uint32(a0 + _W0), np.uint32(a1 + _W1)
+    return x0, x1, x2, x3
+
+
+@compiled
+def block_of(c0, c1, c2, c3, k0, k1):
+    """The four words of one block."""
+    return _block(c0, c1, c2, c3, k0, k1)
+
+
 @compiled
 def philox(words, size, start, c1, c2, c3, k0, k1):
     """words[:size] = words start .. start + size - 1 of stream (c1, c2, c3) of key (k0, k1).
@@ -36,30 +55,29 @@ def philox(words, size, start, c1, c2, c3, k0, k1):
     `start` is a multiple of 4; `words` holds at least size + 3 uint32.
     """
     for b in range((size + 3) // 4):
-        x0, x1 = np.uint32(start // 4 + b), np.uint32(c1)
-        x2, x3 = np.uint32(c2), np.uint32(c3)
-        a0, a1 = np.uint32(k0), np.uint32(k1)
-        for _ in range(10):
-            p0, p1 = _M0 * np.uint64(x0), _M1 * np.uint64(x2)
-            x0 = np.uint32(np.uint32(p1 >> _SHIFT) ^ x1 ^ a0)
-            x2 = np.uint32(np.uint32(p0 >> _SHIFT) ^ x3 ^ a1)
-            x1, x3 = np.uint32(p1 & _LOW), np.uint32(p0 & _LOW)
-            a0, a1 = np.uint32(a0 + _W0), np.uint32(a1 + _W1)
+        x0, x1, x2, x3 = _block(start // 4 + b, c1, c2, c3, k0, k1)
         words[4 * b], words[4 * b + 1] = x0, x1
         words[4 * b + 2], words[4 * b + 3] = x2, x3
 
 
 @compiled
-def below(word, bound, spare, draw, m, r, phase, k0, k1):
+def _unbiased(product, bound, draw, m, r, phase, k0, k1):
+    """A product whose lower half tells that no value of the upper half is favoured."""
+    threshold = _RANGE % np.uint64(bound)
+    attempt = 0
+    while np.uint64(product & _LOW) < threshold:
+        attempt += 1
+        other = block_of(draw, m, r, phase + attempt * REDRAW, k0, k1)
+        product = np.uint64(other[0]) * np.uint64(bound)
+    return product
+
+
+@inlined
+def below(word, bound, draw, m, r, phase, k0, k1):
     """A uniform integer in 0..bound-1, bound < 2^32, from one word (Lemire 2019), without bias."""
     product = np.uint64(word) * np.uint64(bound)
     if np.uint64(product & _LOW) < np.uint64(bound):
-        threshold = _RANGE % np.uint64(bound)
-        attempt = 0
-        while np.uint64(product & _LOW) < threshold:
-            attempt += 1
-            philox(spare, 1, 4 * draw, m, r, phase + attempt * REDRAW, k0, k1)
-            product = np.uint64(spare[0]) * np.uint64(bound)
+        product = _unbiased(product, bound, draw, m, r, phase, k0, k1)
     return np.int64(product >> _SHIFT)
 
 
@@ -92,6 +110,13 @@ def unit(high, low):
 
 
 @compiled
+def units(block, m, r, phase, k0, k1):
+    """Two units, of the four words of a block."""
+    x0, x1, x2, x3 = block_of(block, m, r, phase, k0, k1)
+    return unit(x0, x1), unit(x2, x3)
+
+
+@compiled
 def _tail(k):
     """log k! less Stirling's (k + 1/2) log(k + 1) - (k + 1) + log(2 pi) / 2."""
     if k < 32:
@@ -112,13 +137,12 @@ def log_factorials(k, k0):
 
 
 @compiled
-def binomial(n, p, words, at, spare, block, m, r, phase, k0, k1):
-    """A draw of Bin(n, p), 0 <= p <= 1/2, from words[at : at + 4], which is `block` of the stream.
+def binomial(n, p, u, v, block, m, r, phase, k0, k1):
+    """A draw of Bin(n, p), 0 <= p <= 1/2, from the units u, v of `block` of the stream.
 
     Inversion where the mean is small; else BTRS of Hormann 1993, "The generation
     of binomial random variates", a transformed rejection: 1.2 attempts a draw.
     """
-    u, v = unit(words[at], words[at + 1]), unit(words[at + 2], words[at + 3])
     attempt = 0
     if n * p < INVERTED:
         odds = p / (1 - p)
@@ -131,8 +155,7 @@ def binomial(n, p, words, at, spare, block, m, r, phase, k0, k1):
             if k > n or k > 150:
                 # What rounding has left of u; the odds of k > 150 are below 1e-100.
                 attempt += 1
-                philox(spare, 4, 4 * block, m, r, phase + attempt * REDRAW, k0, k1)
-                u, k, mass = unit(spare[0], spare[1]), 0, first
+                u, k, mass = units(block, m, r, phase + attempt * REDRAW, k0, k1)[0], 0, first
         return k
     variance = n * p * (1 - p)
     deviation = math.sqrt(variance)
@@ -149,8 +172,7 @@ def binomial(n, p, words, at, spare, block, m, r, phase, k0, k1):
             if height <= log_to_mode(n, p, variance, x, height):
                 return int(x)
         attempt += 1
-        philox(spare, 4, 4 * block, m, r, phase + attempt * REDRAW, k0, k1)
-        u, v = unit(spare[0], spare[1]), unit(spare[2], spare[3])
+        u, v = units(block, m, r, phase + attempt * REDRAW, k0, k1)
 
 
 @compiled
@@ -170,7 +192,7 @@ def log_to_mode(n, p, variance, x, height):
 
 
 @compiled
-def hypergeometric(taken, good, bad, words, at, spare, block, m, r, phase, k0, k1):
+def hypergeometric(taken, good, bad, u, v, block, m, r, phase, k0, k1):
     """How many of `taken` items are good, drawn without replacement from good + bad items.
 
     Inversion where one of the four numbers is below 10; else HRUA of Stadlober
@@ -180,7 +202,6 @@ def hypergeometric(taken, good, bad, words, at, spare, block, m, r, phase, k0, k
     # By symmetry: few <= total / 2 of one kind, draws <= total / 2, draws <= few.
     few, draws = min(good, bad), min(taken, total - taken)
     few, draws = max(few, draws), min(few, draws)
-    u, v = unit(words[at], words[at + 1]), unit(words[at + 2], words[at + 3])
     attempt = 0
     if draws < 10:
         first = 1.0
@@ -191,8 +212,7 @@ def hypergeometric(taken, good, bad, words, at, spare, block, m, r, phase, k0, k
             u -= mass
             if k == draws:
                 attempt += 1
-                philox(spare, 4, 4 * block, m, r, phase + attempt * REDRAW, k0, k1)
-                u, k, mass = unit(spare[0], spare[1]), 0, first
+                u, k, mass = units(block, m, r, phase + attempt * REDRAW, k0, k1)[0], 0, first
             else:
                 mass *= (few - k) / (k + 1) * (draws - k) / (total - few - draws + k + 1)
                 k += 1
@@ -216,8 +236,7 @@ def hypergeometric(taken, good, bad, words, at, spare, block, m, r, phase, k0, k
                     k = int(x)
                     break
             attempt += 1
-            philox(spare, 4, 4 * block, m, r, phase + attempt * REDRAW, k0, k1)
-            u, v = unit(spare[0], spare[1]), unit(spare[2], spare[3])
+            u, v = units(block, m, r, phase + attempt * REDRAW, k0, k1)
     # Back from (few, draws) to (good, taken): swapped kinds, and the complement of the taken.
     if good > bad:
         k = min(taken, total - taken) - k

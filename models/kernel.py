@@ -22,7 +22,7 @@ import math
 import numpy as np
 
 from models import samples
-from models.compiled import compiled
+from models.compiled import compiled, inlined
 
 PHASE_REAL, PHASE_PICK, PHASE_MODEL, PHASE_CHOOSE = 0, 1, 2, 3
 PHASE_REAL_SPLIT, PHASE_SPLIT, PHASE_MODEL_SPLIT, PHASE_CHOOSE_SPLIT = 4, 5, 6, 7
@@ -56,7 +56,7 @@ def _log(x):
     ) - half + f + power * 6.93147180369123816490e-01  # fmt: skip
 
 
-@compiled
+@inlined
 def _note(noted, at, row, sums, ids, counts, alive, total, p1, p0):
     """Note the tokens of generation `row` from slot `at` of noted = (p, q) on.
 
@@ -120,7 +120,7 @@ def _record(curves, r, row, alive, rows, sums, noted, terms):
 
 
 @compiled
-def _subsample(tally, chosen, drawn, words, tree, m, r, k0, k1, spare):
+def _subsample(tally, chosen, drawn, words, tree, m, r, k0, k1):
     """Leave `chosen` of the samples in tally, drawn without replacement; all if they are fewer."""
     slots, tokens = 0, np.empty(tally.size, np.int32)
     ends = np.zeros(tally.size + 1, np.int64)
@@ -133,12 +133,10 @@ def _subsample(tally, chosen, drawn, words, tree, m, r, k0, k1, spare):
         return
     if chosen > SPLIT * slots:
         samples.choose_by_splits(
-            drawn, chosen, ends, slots, words, m, r, PHASE_CHOOSE_SPLIT, k0, k1, spare
+            drawn, chosen, ends, slots, words, m, r, PHASE_CHOOSE_SPLIT, k0, k1
         )
     else:
-        samples.choose_by_picks(
-            drawn, chosen, ends, slots, words, tree, m, r, PHASE_CHOOSE, k0, k1, spare
-        )
+        samples.choose_by_picks(drawn, chosen, ends, slots, words, tree, m, r, PHASE_CHOOSE, k0, k1)
     for j in range(slots):
         tally[tokens[j]] = drawn[j]
 
@@ -166,12 +164,11 @@ def advance(
     picking = (PHASE_MODEL, PHASE_PICK, PHASE_REAL)
     splitting = (PHASE_MODEL_SPLIT, PHASE_SPLIT, PHASE_REAL_SPLIT)
     words = np.empty(4 + max(2 * samples.CHUNK, 4 * min(A, largest // SPLIT + 1)), np.uint32)
-    pool = np.empty(samples.POOLED * min(largest, SPLIT * A), np.int32)
+    pool = np.empty(samples.POOLED * min(largest, SPLIT * A), np.uint32)
     ends, drawn = np.zeros((W, C + 1), np.int64), np.empty(A, np.int64)
     tally, met = np.zeros(A, np.int64), np.empty(A, np.int32)
     tree = np.empty(A + 1 if chosen > 0 else 0, np.int64)
     past = np.zeros(A if by_splits else 0, np.int64)
-    spare = np.empty(4, np.uint32)
     # Generations that are measured together, and their tokens.
     noted, terms = np.empty((2, NOTED + C)), np.empty((3, NOTED + C))
     sums, lives = np.empty((NOTED, 4)), np.empty(NOTED, np.int64)
@@ -195,13 +192,11 @@ def advance(
             begin, end = (0, 0) if mixed > 0 else (starts[row], starts[row + 1])
             alone = keeps == KEEP_NOTHING and end - begin == 1 and sources[begin] > 0
             if by_splits:
-                samples.split_mixed(
-                    tally, mixed, cdf, past, words, m, who, splitting, k0, k1, spare
-                )
+                samples.split_mixed(tally, mixed, cdf, past, words, m, who, splitting, k0, k1)
             elif mixed > 0:
                 living = samples.pick_mixed(
                     tally, met, mixed, cdf, ids[r], ends, alive[r], words, m, who, picking,
-                    k0, k1, spare,
+                    k0, k1,
                 )  # fmt: skip
             draw, block = 0, 0
             for e in range(begin, end):
@@ -209,7 +204,7 @@ def advance(
                 if sources[e] == 0:
                     if size > SPLIT * A:
                         samples.split(
-                            drawn, size, cdf, A, words, 0, m, who, PHASE_REAL_SPLIT, k0, k1, spare
+                            drawn, size, cdf, A, words, 0, m, who, PHASE_REAL_SPLIT, k0, k1
                         )
                         for token in range(A):
                             if drawn[token] > 0:
@@ -227,13 +222,12 @@ def advance(
                 elif size > SPLIT * slots:
                     samples.split(
                         drawn, size, ends[v], slots, words, block, m, who, PHASE_SPLIT, k0, k1,
-                        spare,
                     )  # fmt: skip
                     block += slots
                 else:
                     samples.pick(
                         drawn, size, ends[v], slots, pool, words, draw, m, who, PHASE_PICK,
-                        k0, k1, spare,
+                        k0, k1,
                     )  # fmt: skip
                     draw += 4 * ((size + 3) // 4)
                 if not alone:
@@ -266,7 +260,7 @@ def advance(
                 for token in range(A):
                     held += kept[r, token] > 0
             if chosen > 0:
-                _subsample(tally, chosen, drawn, words, tree, m, who, k0, k1, spare)
+                _subsample(tally, chosen, drawn, words, tree, m, who, k0, k1)
 
             # 3. Train: the model is the list of its living tokens, in rising order.
             if alone:

@@ -9,8 +9,8 @@ by halving them over the slots (splits), at a cost that grows with the slots.
 
 import numpy as np
 
-from models.compiled import compiled
-from models.draws import below, binomial, hypergeometric, owner, philox, real_token
+from models.compiled import compiled, inlined
+from models.draws import below, binomial, hypergeometric, owner, philox, real_token, unit, units
 
 POOLED = 4
 """A pool of up to POOLED times the picks is written out; in a larger one each pick is
@@ -19,8 +19,8 @@ CHUNK = 1024
 """Random words at hand while picking: they stay in the first cache."""
 
 
-@compiled
-def split(drawn, size, mass, slots, words, block, m, r, phase, k0, k1, spare):
+@inlined
+def split(drawn, size, mass, slots, words, block, m, r, phase, k0, k1):
     """drawn[:slots] = `size` samples, slot j with weight mass[j + 1] - mass[j].
 
     Halving: of the samples that fall on slots low .. high - 1 a binomial number
@@ -41,10 +41,9 @@ def split(drawn, size, mass, slots, words, block, m, r, phase, k0, k1, spare):
             if total > 0:
                 lower, upper = mass[mid] - mass[low], mass[high] - mass[mid]
                 share = min(lower, upper) / (lower + upper)
-                left = binomial(
-                    total, share, words, 4 * (mid - 1), spare, block + mid - 1,
-                    m, r, phase, k0, k1,
-                )  # fmt: skip
+                at = 4 * (mid - 1)
+                u, v = unit(words[at], words[at + 1]), unit(words[at + 2], words[at + 3])
+                left = binomial(total, share, u, v, block + mid - 1, m, r, phase, k0, k1)
                 if lower > upper:
                     left = total - left
             drawn[low], drawn[mid] = left, total - left
@@ -52,7 +51,7 @@ def split(drawn, size, mass, slots, words, block, m, r, phase, k0, k1, spare):
 
 
 @compiled
-def choose_by_splits(drawn, size, ends, slots, words, m, r, phase, k0, k1, spare):
+def choose_by_splits(drawn, size, ends, slots, words, m, r, phase, k0, k1):
     """As `split`, but without replacement from the ends[slots] samples: hypergeometrics."""
     philox(words, 4 * (slots - 1), 0, m, r, phase, k0, k1)
     drawn[0] = size
@@ -62,17 +61,16 @@ def choose_by_splits(drawn, size, ends, slots, words, m, r, phase, k0, k1, spare
     while width > 0:
         for low in range(0, slots - width, 2 * width):
             mid, high = low + width, min(low + 2 * width, slots)
-            total = drawn[low]
-            left = hypergeometric(
-                total, ends[mid] - ends[low], ends[high] - ends[mid],
-                words, 4 * (mid - 1), spare, mid - 1, m, r, phase, k0, k1,
-            )  # fmt: skip
+            total, good, bad = drawn[low], ends[mid] - ends[low], ends[high] - ends[mid]
+            at = 4 * (mid - 1)
+            u, v = unit(words[at], words[at + 1]), unit(words[at + 2], words[at + 3])
+            left = hypergeometric(total, good, bad, u, v, mid - 1, m, r, phase, k0, k1)
             drawn[low], drawn[mid] = left, total - left
         width //= 2
 
 
 @compiled
-def choose_by_picks(drawn, size, ends, slots, words, tree, m, r, phase, k0, k1, spare):
+def choose_by_picks(drawn, size, ends, slots, words, tree, m, r, phase, k0, k1):
     """drawn[:slots] = `size` of the ends[slots] samples, one after the other, none twice.
 
     What is left of each slot is in `tree`, summed as by Fenwick 1994.
@@ -86,7 +84,7 @@ def choose_by_picks(drawn, size, ends, slots, words, tree, m, r, phase, k0, k1, 
         if i % CHUNK == 0:
             philox(words, min(CHUNK, size - i), i, m, r, phase, k0, k1)
         left = ends[slots] - i
-        at, x, width = 0, below(words[i % CHUNK], left, spare, i, m, r, phase, k0, k1), top
+        at, x, width = 0, below(words[i % CHUNK], left, i, m, r, phase, k0, k1), top
         while width > 0:
             if at + width <= slots and tree[at + width] <= x:
                 at += width
@@ -99,8 +97,8 @@ def choose_by_picks(drawn, size, ends, slots, words, tree, m, r, phase, k0, k1, 
             at += at & -at
 
 
-@compiled
-def pick(drawn, size, ends, slots, pool, words, first, m, r, phase, k0, k1, spare):
+@inlined
+def pick(drawn, size, ends, slots, pool, words, first, m, r, phase, k0, k1):
     """drawn[:slots] = `size` picks from ends[slots] samples, by draws `first`, first + 1, .."""
     total = ends[slots]
     pooled = total <= POOLED * size
@@ -112,9 +110,14 @@ def pick(drawn, size, ends, slots, pool, words, first, m, r, phase, k0, k1, spar
     for start in range(0, size, CHUNK):
         count = min(CHUNK, size - start)
         philox(words, count, first + start, m, r, phase, k0, k1)
-        for i in range(count):
-            x = below(words[i], total, spare, first + start + i, m, r, phase, k0, k1)
-            drawn[pool[x] if pooled else owner(x, ends, slots)] += 1
+        if pooled:
+            for i in range(count):
+                x = below(words[i], total, first + start + i, m, r, phase, k0, k1)
+                drawn[pool[np.uint64(x)]] += 1  # unsigned: not wrapped around
+        else:
+            for i in range(count):
+                x = below(words[i], total, first + start + i, m, r, phase, k0, k1)
+                drawn[owner(x, ends, slots)] += 1
 
 
 @compiled
@@ -134,7 +137,7 @@ def pick_real(drawn, met, living, size, mass, words, m, r, phase, k0, k1):
 
 @compiled
 def pick_mixed(
-    drawn, met, size, mass, ids, ends, alive, words, m, r, phases, k0, k1, spare
+    drawn, met, size, mass, ids, ends, alive, words, m, r, phases, k0, k1
 ):  # fmt: skip
     """Add `size` samples, each of p(0) or of one of models 1 .. m - 1, at equal odds.
 
@@ -150,12 +153,12 @@ def pick_mixed(
             philox(choices, count, i, m, r, phases[0], k0, k1)
             philox(words, count, i, m, r, phases[1], k0, k1)
             philox(reals, 2 * count, 2 * i, m, r, phases[2], k0, k1)
-        t = below(choices[j], m, spare, i, m, r, phases[0], k0, k1)
+        t = below(choices[j], m, i, m, r, phases[0], k0, k1)
         if t == 0:
             token = real_token(reals, j, mass)
         else:
             w, slots = t % alive.size, alive[t % alive.size]
-            x = below(words[j], ends[w, slots], spare, i, m, r, phases[1], k0, k1)
+            x = below(words[j], ends[w, slots], i, m, r, phases[1], k0, k1)
             token = ids[w, owner(x, ends[w], slots)]
         if drawn[token] == 0:
             met[living] = token
@@ -165,7 +168,7 @@ def pick_mixed(
 
 
 @compiled
-def split_mixed(drawn, size, mass, past, words, m, r, phases, k0, k1, spare):
+def split_mixed(drawn, size, mass, past, words, m, r, phases, k0, k1):
     """As `pick_mixed` by splits: models 1 .. m - 1, all of one size, as one, summed in `past`.
 
     phases: how many samples are of p(0), those of models, those of p(0).
@@ -173,11 +176,11 @@ def split_mixed(drawn, size, mass, past, words, m, r, phases, k0, k1, spare):
     slots = past.size
     real, ends, synthetic = np.int64(size), np.zeros(slots + 1, np.int64), np.zeros(slots, np.int64)
     if m > 1:
-        philox(words, 4, 0, m, r, phases[0], k0, k1)
-        real = binomial(real, 1.0 / m, words, 0, spare, 0, m, r, phases[0], k0, k1)
+        u, v = units(0, m, r, phases[0], k0, k1)
+        real = binomial(real, 1.0 / m, u, v, 0, m, r, phases[0], k0, k1)
         for j in range(slots):
             ends[j + 1] = ends[j] + past[j]
-        split(synthetic, size - real, ends, slots, words, 0, m, r, phases[1], k0, k1, spare)
-    split(drawn, real, mass, slots, words, 0, m, r, phases[2], k0, k1, spare)
+        split(synthetic, size - real, ends, slots, words, 0, m, r, phases[1], k0, k1)
+    split(drawn, real, mass, slots, words, 0, m, r, phases[2], k0, k1)
     for j in range(slots):
         drawn[j] += synthetic[j]

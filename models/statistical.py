@@ -11,8 +11,7 @@ Seddik et al. 2024 for a fixed context). Randomness is a pure function of
 and packed without moving a bit, and cells that share an initial law share
 their real samples and their random numbers.
 
-Not covered: several contexts at once, and pools too large to be written out
-token by token (`models.schedules.LARGEST_SAMPLE`).
+Not covered: several contexts at once (`models.contexts`).
 """
 
 from dataclasses import dataclass, replace

@@ -41,18 +41,29 @@ HYPERGEOMETRICS = [
 
 @compiled
 def _binomials(out: Counts, n: int, p: float, k0: int, k1: int) -> None:
-    words, spare = np.empty(4, np.uint32), np.empty(4, np.uint32)
     for i in range(out.size):
-        draws.philox(words, 4, 4 * i, 1, 0, 5, k0, k1)
-        out[i] = draws.binomial(n, p, words, 0, spare, i, 1, 0, 5, k0, k1)
+        u, v = draws.units(i, 1, 0, 5, k0, k1)
+        out[i] = draws.binomial(n, p, u, v, i, 1, 0, 5, k0, k1)
 
 
 @compiled
 def _hypergeometrics(out: Counts, taken: int, good: int, bad: int, k0: int, k1: int) -> None:
-    words, spare = np.empty(4, np.uint32), np.empty(4, np.uint32)
     for i in range(out.size):
-        draws.philox(words, 4, 4 * i, 1, 0, 5, k0, k1)
-        out[i] = draws.hypergeometric(taken, good, bad, words, 0, spare, i, 1, 0, 5, k0, k1)
+        u, v = draws.units(i, 1, 0, 5, k0, k1)
+        out[i] = draws.hypergeometric(taken, good, bad, u, v, i, 1, 0, 5, k0, k1)
+
+
+@compiled
+def _all_ways(  # type: ignore[no-untyped-def]
+    split, by_mass, pick, chosen_split, chosen_pick, size, ends, mass, words, pool, tree, k0, k1
+) -> None:
+    slots = ends.size - 1
+    for r in range(split.shape[0]):
+        samples.split(split[r], size, ends, slots, words, 0, 3, r, 5, k0, k1)
+        samples.split(by_mass[r], size, mass, slots, words, 0, 4, r, 5, k0, k1)
+        samples.pick(pick[r], size, ends, slots, pool, words, 0, 5, r, 5, k0, k1)
+        samples.choose_by_splits(chosen_split[r], size, ends, slots, words, 6, r, 5, k0, k1)
+        samples.choose_by_picks(chosen_pick[r], size, ends, slots, words, tree, 7, r, 5, k0, k1)
 
 
 def drawn(sampler: object, *parameters: float) -> Counts:
@@ -233,17 +244,11 @@ def test_splits_and_picks_have_the_multinomial_law() -> None:
     counts = np.array([1, 40, 7, 7, 300, 2, 143])
     ends = np.concatenate([[0], np.cumsum(counts)])
     size, runs = 40, 40_000
-    words, spare = np.empty(2052, np.uint32), np.empty(4, np.uint32)
-    tree, pool = np.empty(8, np.int64), np.empty(4 * size, np.int32)
+    words = np.empty(2052, np.uint32)
+    tree, pool = np.empty(8, np.int64), np.empty(4 * size, np.uint32)
     shape, few = (runs, counts.size), np.array([hypergeom(500, int(c), size) for c in counts])
     out = {name: np.zeros(shape, np.int64) for name in ("split", "mass", "pick", "held", "drawn")}
-    for r in range(runs):
-        rest = (r, 5, *KEY, spare)
-        samples.split(out["split"][r], size, ends, 7, words, 0, 3, *rest)
-        samples.split(out["mass"][r], size, ends / 500, 7, words, 0, 4, *rest)
-        samples.pick(out["pick"][r], size, ends, 7, pool, words, 0, 5, *rest)
-        samples.choose_by_splits(out["held"][r], size, ends, 7, words, 6, *rest)
-        samples.choose_by_picks(out["drawn"][r], size, ends, 7, words, tree, 7, *rest)
+    _all_ways(*out.values(), size, ends, ends / counts.sum(), words, pool, tree, *KEY)
     for name, values in out.items():
         assert (values.sum(axis=1) == size).all()
         for j, count in enumerate(counts):
@@ -258,16 +263,16 @@ def test_a_change_in_a_compiled_file_is_never_missed(tmp_path: Path) -> None:
     )
     script = (
         "import numpy as np; from models import samples; w = np.empty(40, np.uint32);"
-        "out = np.empty(3, np.int64); s = w[:4].copy();"
-        "samples.split(out, 1000, np.arange(4), 3, w, 0, 1, 0, 5, 1, 2, s); print(out);"
-        "print(sum(samples.split.stats.cache_hits.values()))"
+        "out, past = np.zeros(3, np.int64), np.arange(3);"
+        "samples.split_mixed(out, 1000, np.arange(4) / 3, past, w, 2, 0, (6, 5, 4), 1, 2);"
+        "print(out, sum(samples.split_mixed.stats.cache_hits.values()), sep=';')"
     )
 
     def result() -> list[str]:
         done = subprocess.run(
             [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
         )
-        return done.stdout.splitlines()
+        return done.stdout.strip().split(";")
 
     counts, hits = result()
     assert hits == "0"
@@ -275,7 +280,7 @@ def test_a_change_in_a_compiled_file_is_never_missed(tmp_path: Path) -> None:
     file = tmp_path / "models" / "draws.py"
     text = file.read_text()
     assert "+ n * p + 0.5)" in text
-    file.write_text(text.replace("+ n * p + 0.5)", "+ n * p + 1.5)"))
+    file.write_text(text.replace("+ n * p + 0.5)", "+ n * p + 9.5)"))
     other, hits = result()
     assert other != counts
     assert hits == "0"
