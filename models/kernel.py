@@ -24,11 +24,11 @@ import numpy as np
 from models import samples
 from models.compiled import compiled, inlined
 
-PHASE_REAL, PHASE_PICK, PHASE_MODEL, PHASE_CHOOSE = 0, 1, 2, 3
-PHASE_REAL_SPLIT, PHASE_SPLIT, PHASE_MODEL_SPLIT, PHASE_CHOOSE_SPLIT = 4, 5, 6, 7
+PHASE_REAL, PHASE_PICK, PHASE_MODEL, PHASE_CHOOSE = np.arange(4)
+PHASE_REAL_SPLIT, PHASE_SPLIT, PHASE_MODEL_SPLIT, PHASE_CHOOSE_SPLIT = np.arange(4, 8)
 """Fourth word of the counter: samples of p(0), of a model, which model to draw
 from (schedule `random`), which kept samples to train on (`accumulate_subsample`);
-by picks, and by splits."""
+by picks, and by splits. numba would compile every draw anew for each plain constant."""
 NOTED = 1024
 """Tokens, and generations, that are measured at one go."""
 KEEP_NOTHING, KEEP_REAL, KEEP_ALL, KEEP_WINDOW = 0, 1, 2, 3
@@ -122,7 +122,7 @@ def _record(curves, r, row, alive, rows, sums, noted, terms):
 @compiled
 def _subsample(tally, chosen, drawn, words, tree, m, r, k0, k1):
     """Leave `chosen` of the samples in tally, drawn without replacement; all if they are fewer."""
-    slots, tokens = 0, np.empty(tally.size, np.int32)
+    slots, tokens = np.int64(0), np.empty(tally.size, np.int32)
     ends = np.zeros(tally.size + 1, np.int64)
     for token in range(tally.size):
         if tally[token] > 0:

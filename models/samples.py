@@ -23,11 +23,10 @@ CHUNK = 1024
 def split(drawn, size, mass, slots, words, block, m, r, phase, k0, k1):
     """drawn[:slots] = `size` samples, slot j with weight mass[j + 1] - mass[j].
 
-    Halving: of the samples that fall on slots low .. high - 1 a binomial number
-    falls below mid, where mid - low is the largest power of two < high - low
-    that all intervals of the level share. Boundary mid is cut once, by block
-    `block` + mid - 1. Intervals of a level do not wait for each other, unlike a
-    chain of conditional binomials.
+    Conditional binomials, by halves: at each level, width = .., 4, 2, 1, the
+    samples on slots low .. low + 2 width - 1 are cut in two at mid = low + width.
+    Each mid is cut once, by block `block` + mid - 1. Cuts of one level do not
+    wait for each other, unlike a chain from the first slot to the last.
     """
     philox(words, 4 * (slots - 1), 4 * block, m, r, phase, k0, k1)
     drawn[0] = size
@@ -53,7 +52,7 @@ def split(drawn, size, mass, slots, words, block, m, r, phase, k0, k1):
 @compiled
 def choose_by_splits(drawn, size, ends, slots, words, m, r, phase, k0, k1):
     """As `split`, but without replacement from the ends[slots] samples: hypergeometrics."""
-    philox(words, 4 * (slots - 1), 0, m, r, phase, k0, k1)
+    philox(words, 4 * (slots - 1), np.int64(0), m, r, phase, k0, k1)
     drawn[0] = size
     width = 1
     while 2 * width < slots:
@@ -176,8 +175,9 @@ def split_mixed(drawn, size, mass, past, words, m, r, phases, k0, k1):
     slots = past.size
     real, ends, synthetic = np.int64(size), np.zeros(slots + 1, np.int64), np.zeros(slots, np.int64)
     if m > 1:
-        u, v = units(0, m, r, phases[0], k0, k1)
-        real = binomial(real, 1.0 / m, u, v, 0, m, r, phases[0], k0, k1)
+        first = np.int64(0)
+        u, v = units(first, m, r, phases[0], k0, k1)
+        real = binomial(real, 1.0 / m, u, v, first, m, r, phases[0], k0, k1)
         for j in range(slots):
             ends[j + 1] = ends[j] + past[j]
         split(synthetic, size - real, ends, slots, words, 0, m, r, phases[1], k0, k1)
