@@ -13,6 +13,8 @@ vocabulary nor a large n costs anything:
     picks    size <= SPLIT L: so many uniform picks from the model's samples
     splits   above: the samples are halved over the L tokens by L - 1 binomials
 
+Where p(0) is drawn from, and where each sample picks its model, L is A.
+
 Random numbers are those of `models.draws`: a generation depends on key and
 counter alone. Draws for generation m with more than one source are numbered on.
 """

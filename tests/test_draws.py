@@ -66,6 +66,14 @@ def _all_ways(  # type: ignore[no-untyped-def]
         samples.choose_by_picks(chosen_pick[r], size, ends, slots, words, tree, 7, r, 5, k0, k1)
 
 
+@compiled
+def _splits(  # type: ignore[no-untyped-def]
+    out, size, ends, words, k0, k1
+) -> None:
+    for r in range(out.shape[0]):
+        samples.split(out[r], size, ends, ends.size - 1, words, 0, 8, r, 5, k0, k1)
+
+
 def drawn(sampler: object, *parameters: float) -> Counts:
     out = np.empty(DRAWS, np.int64)
     sampler(out, *parameters, *KEY)  # type: ignore[operator]
@@ -254,6 +262,18 @@ def test_splits_and_picks_have_the_multinomial_law() -> None:
         for j, count in enumerate(counts):
             law = few[j] if name in ("held", "drawn") else binom(size, count / 500)
             assert surprise(values[:, j], law) > ODDS / 35, (name, j)
+
+
+def test_splits_hold_at_probabilities_near_one() -> None:
+    """Binomials of p > 1/2 are those of the other half: n = 10^7, p from 1e-7 to 1 - 4e-7."""
+    counts = np.array([9_999_989, 4, 1, 6])
+    for weights in (counts, counts[::-1]):
+        ends = np.concatenate([[0], np.cumsum(weights)])
+        out = np.zeros((100_000, 4), np.int64)
+        _splits(out, 10**7, ends, np.empty(16, np.uint32), *KEY)
+        assert (out.sum(axis=1) == 10**7).all()
+        for j, weight in enumerate(weights):
+            assert surprise(out[:, j], binom(10**7, weight / ends[-1])) > ODDS / 8, (weights, j)
 
 
 def test_a_change_in_a_compiled_file_is_never_missed(tmp_path: Path) -> None:
