@@ -65,17 +65,17 @@ def generation_seconds(cell: Cell, m: int) -> float:
     """Estimated seconds of generation m of one run, measured on one core; picks or splits."""
     schedule, A = cell.schedule, cell.source.support
     n, N, K, alive = schedule.n or 0, schedule.N or 0, schedule.K or 0, living(cell, m)
-    cost = 70 + 8 * alive
+    cost = 40 + 8 * alive
     if schedule.rule.draws is None:
-        cost += min(30 * n, 90 * A)
+        cost += min(40 * n, 90 * A)
     else:
         draws = schedule.rule.draws(m, n, N, K)
         size = draws.pop(0, 0)
-        cost += min(12 * size, 45 * A)
+        cost += min(20 * size, 45 * A)
         for t, size in draws.items():
             # From a pool far above the picks each pick is searched for.
-            pick = 2 if schedule.total(t) <= 4 * size else 10
-            cost += min(pick * size, 40 * alive)
+            pick = 2 if schedule.total(t) <= 4 * size else 5
+            cost += 40 + min(pick * size, 40 * alive)
     if schedule.rule.keeps != "nothing":
         cost += 5 * A
     if schedule.rule.subsample:
