@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 pytho
 	$(p) -c 'import sys, venv, ensurepip; print("yes" * ((3, 11) <= sys.version_info < (3, 14)))' 2>/dev/null),$(p))))
 BIN = .venv/bin
 
-.PHONY: run test install check verify constraints clean tracking-up tracking-down
+.PHONY: run test install check verify bench constraints clean tracking-up tracking-down
 
 run: install
 	$(BIN)/python -m sweep +experiment=partial
@@ -35,6 +35,10 @@ tracking-up: install
 
 tracking-down: install
 	$(BIN)/python -m sweep.server down $(filter folder=%,$(TRACKING))
+
+# A minute, on one core; some only: .venv/bin/python -m tests.benchmarks engine
+bench: install
+	$(BIN)/python -m tests.benchmarks
 
 check: install
 	$(BIN)/ruff check .

@@ -25,7 +25,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 LARGEST_SAMPLE = 10**7
-"""Most samples a generation may be trained on: pools are held token by token."""
+"""Largest n, N and K: the binomials are verified up to it."""
+LARGEST_POOL = 2**31 - 1
+"""Most samples a generation may be trained on: squares of counts are 64-bit whole numbers."""
 
 Table = Callable[[int, int, int, int], dict[int, int]]
 """(m, n, N, K) -> {t: how many samples of model t}."""

@@ -11,8 +11,7 @@ Seddik et al. 2024 for a fixed context). Randomness is a pure function of
 and packed without moving a bit, and cells that share an initial law share
 their real samples and their random numbers.
 
-Not covered: several contexts at once, and pools too large to be written out
-token by token (`models.schedules.LARGEST_SAMPLE`).
+Not covered: several contexts at once (`models.contexts`).
 """
 
 from dataclasses import dataclass, replace
@@ -116,24 +115,24 @@ def step(setting: Setting, state: State, generations: int = 1) -> tuple[State, R
     schedule, source = setting.schedule, setting.source
     m0, m1 = state.m, state.m + generations
     new = _roomier(state, schedule, source, m1)
-    mixed = schedule.rule.draws is None
-    rows = [{} if mixed else schedule.draws(m) for m in range(m0 + 1, m1 + 1)]
+    n, N, K = schedule.n or 0, schedule.N or 0, schedule.K or 0
+    draws = schedule.rule.draws
+    rows = [draws(m, n, N, K) for m in range(m0 + 1, m1 + 1)] if draws else []
     last_real = schedule.last_real()
     p0 = source.probabilities()
-    cdf = np.cumsum(p0)
+    cdf = np.concatenate([[0.0], np.cumsum(p0)])
     cdf[-1] = 1.0
-    small = np.arange(min(schedule.largest_total(m1), 1 << 16) + 1, dtype=np.float64)
     curves = np.empty((len(CURVES), setting.replicates, generations))
     kernel.advance(
         stream_key(setting.seed, source), setting.first_replicate, m0, m1,
-        np.cumsum([0] + [len(row) for row in rows]).astype(np.int64),
+        np.cumsum([0, *map(len, rows)], dtype=np.int64),
         np.array([t for row in rows for t in row], np.int64),
         np.array([k for row in rows for k in row.values()], np.int64),
-        (schedule.n or 0) if mixed else 0,
+        0 if draws else n,
         1 << 62 if last_real is None else last_real,
         KEEPS[schedule.rule.keeps],
-        (schedule.n or 0) if schedule.rule.subsample else 0,
-        schedule.largest_pool(m1), cdf, p0, small * np.log(np.maximum(small, 1)),
+        n if schedule.rule.subsample else 0,
+        max(n, N), cdf, p0,
         new.ids, new.counts, new.alive, new.kept, new.sets, new.p1,
         new.collapsed_at, new.absorbed_at, curves,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.source import Source
 
-STREAM = 1
+STREAM = 2
 """Raised whenever the same setting gives other bits: stored results of old ones are not reused."""
 
 

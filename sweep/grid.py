@@ -13,7 +13,7 @@ from models import corpus
 from models.contexts import SCHEDULES as CONTEXT_SCHEDULES
 from models.contexts import Contexts
 from models.recipe import GPT_STREAM, Recipe
-from models.schedules import LARGEST_SAMPLE, RULES, Schedule
+from models.schedules import LARGEST_POOL, RULES, Schedule
 from models.source import WITHOUT_S0, Source
 from models.streams import STREAM, canonical
 from sweep.checks import ConfigError
@@ -208,13 +208,22 @@ def memory(cell: Cell) -> int:
     if cell.contexts is not None:
         law = 8 * cell.contexts.count(cell.source.s) * cell.source.s
         return curves + 12 * law * cell.replicates + law * (cell.generations + 1)
-    models = cell.schedule.reach(cell.generations)
-    pool = cell.schedule.largest_pool(cell.generations)
-    alive = min(cell.source.support, pool)
-    window = (cell.schedule.K or 0) if cell.schedule.rule.keeps == "window" else 0
-    state = 12 * models * alive + 8 * (window + 2) * cell.source.support
-    # eight curves as recorded, and once more while they are stored
-    return curves + 2 * state + 4 * (models + 4) * pool
+    # eight curves as recorded, and once more while they are stored; the loop at work:
+    # words and pool (`models.kernel.SPLIT` samples a token), ends of slots, some laws
+    schedule, support = cell.schedule, cell.source.support
+    alive = min(support, schedule.largest_total(cell.generations))
+    most = max(schedule.n or 0, schedule.N or 0)
+    words = 16 * min(support, most) + 16 * min(most, 24 * support)
+    scratch = 8 * schedule.reach(cell.generations) * alive + 40 * alive + 80 * support
+    return curves + models_memory(cell) + words + scratch
+
+
+def models_memory(cell: Cell) -> int:
+    """Bytes of the models that one run holds, and once more while a step copies them."""
+    schedule, support = cell.schedule, cell.source.support
+    alive = min(support, schedule.largest_total(cell.generations))
+    window = (schedule.K or 0) if schedule.rule.keeps == "window" else 0
+    return 2 * (12 * schedule.reach(cell.generations) * alive + 8 * (window + 2) * support)
 
 
 def _points(settings: Settings, name: str) -> list[dict[str, Any]]:
@@ -302,10 +311,10 @@ def _check_size(cell: Cell) -> None:
     if cell.recipe is not None:
         check_tokens(cell.schedule, cell.recipe.network.context)
     largest = cell.schedule.largest_pool(cell.generations)
-    if largest > LARGEST_SAMPLE:
+    if largest > LARGEST_POOL:
         raise ConfigError(
             f"generations: got {cell.generations}: the cell `{cell.name}` gathers {largest:.3g} "
-            f"samples; allowed: up to {LARGEST_SAMPLE}; use fewer generations or samples"
+            f"samples; allowed: up to {LARGEST_POOL}; use fewer generations or samples"
         )
     if memory(cell) > LARGEST_CELL:
         raise ConfigError(

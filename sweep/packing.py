@@ -5,6 +5,8 @@ Measured: a Tune trial on a reused worker costs 20-40 ms, a packed cell under
 """
 
 import heapq
+import itertools
+import math
 from collections.abc import Sequence
 
 from models.recipe import Recipe
@@ -30,11 +32,61 @@ def seconds(cell: Cell) -> float:
         table = cell.contexts.count(cell.source.s) * cell.source.s
         samples = schedule.largest_total(M) * (cell.contexts.draw == "text")
         return cell.replicates * M * (2e-4 + 1e-7 * table + 2e-6 * samples)
-    picks = schedule.largest_pool(M)
-    alive = min(cell.source.support, picks)
-    computing = cell.replicates * M * (60 + 6 * picks + 4 * alive) * 1e-9
-    logging = 0.03 + 0.00015 * 18 * min(M, MOST_STEPS)
-    return computing + logging
+    # Costs change slowly with m: a few generations stand for those around them.
+    points = sorted({round(M ** (k / 24)) for k in range(25)})
+    ends = [1, *((a + b + 1) // 2 for a, b in itertools.pairwise(points)), M + 1]
+    computing: float = sum(
+        (last - first) * at_work(cell, m) * generation_seconds(cell, m)
+        for m, (first, last) in zip(points, itertools.pairwise(ends), strict=True)
+    )
+    storing = 6e-8 * M
+    return cell.replicates * (computing + storing) + logging_seconds(cell)
+
+
+def logging_seconds(cell: Cell) -> float:
+    """Estimated seconds to log a cell."""
+    return 0.03 + 0.00015 * 18 * min(cell.generations, MOST_STEPS)
+
+
+def at_work(cell: Cell, m: int) -> float:
+    """Estimated share of the runs that are not absorbed by generation m; E[T] is about 2n."""
+    schedule = cell.schedule
+    if schedule.N is not None or schedule.rule.real_for_ever:
+        return 1.0
+    return math.exp(-m / (2 * schedule.total(m) * (schedule.K or 1)))
+
+
+def living(cell: Cell, m: int) -> int:
+    """Estimated tokens alive in model m: without real data about 2n / m are left."""
+    schedule, support = cell.schedule, cell.source.support
+    total = schedule.total(m)
+    if schedule.rule.keeps == "real" or schedule.rule.keeps == "all":
+        return min(support, total, schedule.N or 1)
+    if schedule.N is None and not schedule.rule.real_for_ever:
+        return min(support, total, 1 + 2 * total * (schedule.K or 1) // m)
+    return min(support, total)
+
+
+def generation_seconds(cell: Cell, m: int) -> float:
+    """Estimated seconds of generation m of one run, measured on one core; picks or splits."""
+    schedule, A = cell.schedule, cell.source.support
+    n, N, K, alive = schedule.n or 0, schedule.N or 0, schedule.K or 0, living(cell, m)
+    cost = 40 + 8 * alive
+    if schedule.rule.draws is None:
+        cost += min(40 * n, 90 * A)
+    else:
+        draws = schedule.rule.draws(m, n, N, K)
+        size = draws.pop(0, 0)
+        cost += min(20 * size, 45 * A)
+        for t, size in draws.items():
+            # From a pool far above the picks each pick is searched for.
+            pick = 2 if schedule.total(t) <= 4 * size else 5
+            cost += 40 + min(pick * size, 40 * alive)
+    if schedule.rule.keeps != "nothing":
+        cost += 5 * A
+    if schedule.rule.subsample:
+        cost += min(25 * n, 150 * alive)
+    return cost * 1e-9
 
 
 def _training_seconds(cell: Cell, recipe: Recipe) -> float:

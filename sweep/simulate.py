@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.contexts import Contexts
-from sweep import spool
+from sweep import packing, spool
 from sweep.advance import Advance
-from sweep.grid import Cell
+from sweep.grid import Cell, models_memory
 from sweep.summary import Curves
 
 if TYPE_CHECKING:
     from models import statistical
 
-STEP_WORK = 2 * 10**7
-"""Samples drawn in one step: some tenths of a second."""
+STEP_SECONDS = 0.2
+"""Estimated time of one step."""
+BLOCK_BYTES = 2**27
+"""Most memory for the models of one block, if it holds more than one run."""
 STEP_GENERATIONS = 10_000
 """Most generations of one step, each of which costs the driver of it a table row."""
 CHECKPOINT_SECONDS = 20.0
@@ -114,17 +116,18 @@ def _with_contexts(cell: Cell, contexts: Contexts) -> Generator[Advance, None, C
 
 
 def _blocks(cell: Cell) -> Iterator[tuple[int, int]]:
-    """(first replicate, how many) of each block: whole runs of about `STEP_WORK` samples."""
-    run = cell.generations * cell.schedule.largest_pool(cell.generations)
-    size = max(1, min(cell.replicates, STEP_WORK // run))
+    """(first replicate, how many) of each block: whole runs of about one step in all."""
+    run = cell.generations * packing.generation_seconds(cell, 1)
+    most = min(STEP_SECONDS / run, BLOCK_BYTES / models_memory(cell))
+    size = max(1, min(cell.replicates, int(most)))
     for first in range(0, cell.replicates, size):
         yield first, min(size, cell.replicates - first)
 
 
 def _steps(cell: Cell, replicates: int, m: int) -> Iterator[int]:
     """Generations of each step from generation m to the horizon."""
-    most = cell.schedule.largest_pool(cell.generations)
-    size = max(1, min(STEP_GENERATIONS, STEP_WORK // (replicates * most)))
+    dearest = max(packing.generation_seconds(cell, t) for t in (1, cell.generations))
+    size = max(1, min(STEP_GENERATIONS, int(STEP_SECONDS / (replicates * dearest))))
     while m < cell.generations:
         yield min(size, cell.generations - m)
         m += size

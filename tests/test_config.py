@@ -73,8 +73,8 @@ def test_shares_refuse_what_they_replace() -> None:
         settings(*shares, "grid.n=null", "grid.N=null", "grid.alpha=[0.001]")
     with pytest.raises(ConfigError, match=r"grid.N: got 10 with n=10; allowed for matched"):
         expand(settings(PARTIAL, "grid.schedule=matched", "grid.n=10", "grid.N=10"))
-    with pytest.raises(ConfigError, match=r"gathers 9.8e\+07 samples; allowed: up to 10000000"):
-        expand(settings(PARTIAL, "grid.schedule=accumulate", "grid.n=2e6", "replicates=1"))
+    with pytest.raises(ConfigError, match=r"gathers 2.99e\+09 samples; allowed: up to 2147483647"):
+        expand(settings(PARTIAL, "grid.schedule=accumulate", "grid.n=1e7", "generations=300"))
 
 
 def test_a_missing_key_is_named() -> None:

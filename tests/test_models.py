@@ -104,4 +104,4 @@ def test_sources_refuse(fields: dict[str, Any], message: str) -> None:
 def test_stream_keys_are_what_they_were() -> None:
     """Stored results stand for these; a change of them has to raise streams.STREAM."""
     source = Source(family="zipf", s=600, support=52, S0=0.1)
-    assert stream_key(0, source).tolist() == [2010435439, 132846844]
+    assert stream_key(0, source).tolist() == [1267012445, 1653084868]

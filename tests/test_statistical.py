@@ -1,9 +1,12 @@
 """The engine: against a literal reference, against theory, and against itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.stats import ks_2samp
 
-from models import kernel, statistical, theory
+from models import draws, kernel, statistical, theory
 from models.schedules import Schedule
 from models.source import Source
 from tests import reference
@@ -25,6 +28,17 @@ SCHEDULES = [
     Schedule(name="accumulate_subsample", n=6, N=2),
     Schedule(name="fresh", n=5, N=3),
     Schedule(name="real", N=7),
+    # Beyond 24 samples a living token: splits, at first or once tokens have died.
+    Schedule(name="full", n=700),
+    Schedule(name="partial", n=600, N=900),
+    Schedule(name="recent", n=1300, K=2),
+    Schedule(name="recent", n=1300, K=2, reuse=True),
+    Schedule(name="random", n=500),
+    Schedule(name="matched", n=1200, N=100),
+    Schedule(name="accumulate", n=550, N=50),
+    Schedule(name="accumulate_subsample", n=520, N=60),
+    Schedule(name="fresh", n=600, N=490),
+    Schedule(name="real", N=481),
 ]
 
 
@@ -58,7 +72,7 @@ def test_philox_gives_the_published_vectors(
     """Random123's kat_vectors, for the engine and for the reference."""
     assert reference.philox(counter, key) == expected
     words = np.zeros(4, np.uint32)
-    kernel.philox(words, 4, 4 * counter[0], *counter[1:], *key)
+    draws.philox(words, 4, 4 * counter[0], *counter[1:], *key)
     assert tuple(int(w) for w in words) == expected
 
 
@@ -76,13 +90,11 @@ def test_biased_picks_are_rejected() -> None:
     """A bound that does not divide 2^32 by far: the engine redraws, as the reference does."""
     bound = 3 * 2**30
     key = (1, 2)
-    draws = reference.Draws(key, 0)
-    spare, words = np.zeros(4, np.uint32), np.zeros(403, np.uint32)
-    kernel.philox(words, 400, 0, 9, 0, kernel.PHASE_PICK, *key)
-    picked = [
-        kernel._below(words[i], bound, spare, i, 9, 0, kernel.PHASE_PICK, *key) for i in range(400)
-    ]
-    assert picked == [draws.below(bound, i, 9, reference.PICK) for i in range(400)]
+    slow = reference.Draws(key, 0)
+    words = np.zeros(403, np.uint32)
+    draws.philox(words, 400, 0, 9, 0, kernel.PHASE_PICK, *key)
+    picked = [draws.below(words[i], bound, i, 9, 0, kernel.PHASE_PICK, *key) for i in range(400)]
+    assert picked == [slow.below(bound, i, 9, reference.PICK) for i in range(400)]
     naive = [int(words[i]) * bound >> 32 for i in range(400)]
     assert picked != naive
 
@@ -187,6 +199,17 @@ GRID = [
     *(Schedule(name="accumulate_subsample", n=n, N=N) for n, N in ((1, 1), (10, 3), (5, 40))),
     *(Schedule(name="fresh", n=n, N=N) for n, N in ((1, 1), (20, 4))),
     *(Schedule(name="real", N=N) for N in (1, 30)),
+    # Splits from the first generation on.
+    *(Schedule(name="full", n=n) for n in (1300, 10**7)),
+    *(Schedule(name="partial", n=n, N=N) for n, N in ((2000, 20), (3000, 1300))),
+    Schedule(name="recent", n=4000, K=3),
+    Schedule(name="recent", n=4000, K=3, reuse=True),
+    Schedule(name="random", n=1300),
+    Schedule(name="matched", n=4000, N=1300),
+    Schedule(name="accumulate", n=1300, N=30),
+    Schedule(name="accumulate_subsample", n=1300, N=30),
+    Schedule(name="fresh", n=1300, N=1300),
+    Schedule(name="real", N=10**7),
 ]
 SOURCES = [
     Source(family="zipf", s=600, support=52, S0=0.1),
@@ -235,6 +258,41 @@ def test_sigma_agrees_with_theory_at_4000_replicates() -> None:
             )
             gap = np.abs(curves["sigma"].mean(0) - exact)
             assert (gap <= allowed + 1e-12).all(), (schedule, source, gap.max())
+
+
+@pytest.mark.parametrize("n", [1300, 10**5, 10**7])
+def test_large_samples_have_the_law_of_a_multinomial(n: int) -> None:
+    """numpy's multinomial as a second simulator: exact two-sample Kolmogorov-Smirnov tests.
+
+    3 n x 2 curves x 4 generations at odds of 1e-6 in all. At n = 10^7 Bernstein's
+    bound sees nothing of the drift; this test sees a sixth of its standard deviation.
+    """
+    R, M, source = 4000, 30, SOURCES[0]
+    _, curves = run(Schedule(name="full", n=n), source, R, 2024, [M])
+    rng = np.random.default_rng(1)
+    first = p = rng.multinomial(n, source.probabilities(), size=R) / n
+    for m in range(1, M + 1):
+        if m > 1:
+            p = rng.multinomial(n, p) / n
+        if m in (1, 2, 10, 30):
+            peer = {"sigma": (p**2).sum(1), "deviation": np.abs(p - first).sum(1)}
+            for name, values in peer.items():
+                mine = curves[name][:, m - 1]
+                if m > 1 or name == "sigma":
+                    assert ks_2samp(mine, values).pvalue > 1e-6 / 24, (name, m)
+
+
+def test_splits_are_taken_and_do_not_hang_on_block_or_horizon() -> None:
+    """Cells on both sides of the rule, simulated from another first replicate."""
+    for n in (24 * 20, 24 * 20 + 1, 10**6):
+        setting = statistical.Setting(
+            schedule=Schedule(name="full", n=n), source=ZIPF, replicates=6, seed=3
+        )
+        _, whole = statistical.step(setting, statistical.init(setting), 30)
+        tail = replace(setting, first_replicate=4, replicates=2)
+        _, part = statistical.step(tail, statistical.init(tail), 20)
+        for name in statistical.CURVES:
+            assert np.array_equal(whole[name][4:, :20], part[name])
 
 
 def test_that_test_has_power() -> None:

@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from models import compiled
+
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
+    {"models.compiled"},
+    {"models.draws"},
+    {"models.samples"},
     {
         "models.source",
         "models.schedules",
@@ -66,7 +71,7 @@ ONLY_HERE = {
         "models.sampling",
         "models.training",
     },
-    "numba": {"models.kernel"},
+    "numba": {"models.compiled"},
 }
 
 
@@ -127,7 +132,10 @@ def test_engine_and_theory_do_not_know_each_other() -> None:
     theory = ("theory", "ancestry", "drift")
     for name in theory:
         assert not any(o.startswith("models") for o in imports(ROOT / "models" / f"{name}.py"))
-    for name in ("kernel", "statistical", "contexts", "markov", "training", "gpt_recursion"):
+    for name in (
+        "draws", "samples", "kernel", "statistical", "contexts", "markov", "training",
+        "gpt_recursion",
+    ):  # fmt: skip
         used = imports(ROOT / "models" / f"{name}.py")
         assert not used & {f"models.{part}" for part in theory}
 
@@ -136,6 +144,12 @@ def test_the_folder_mlflow_is_no_package() -> None:
     """A Python file in it, or a root mlflow.py, would shadow the real one."""
     assert not list((ROOT / "mlflow").rglob("*.py"))
     assert not (ROOT / "mlflow.py").exists()
+
+
+def test_every_compiled_file_is_in_the_stamp_of_the_cache() -> None:
+    """A file left out could change while numba goes on with its old code: wrong bits, silently."""
+    users = {f"{name[7:]}.py" for name, p in modules().items() if "models.compiled" in imports(p)}
+    assert users | {"compiled.py"} == set(compiled.FILES)
 
 
 def test_files_are_small() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep import spool, summary
+from sweep import packing, spool, summary
 from sweep.advance import Advance
 from sweep.delivery import Address
 from sweep.grid import Cell, expand
@@ -134,7 +134,8 @@ def test_a_long_cell_goes_on_from_its_last_generation(
     cell = CELLS[3]
     whole = finish(simulate(cell, tmp_path / "whole"))
     # Blocks of one replicate, four steps of five generations each: dies in the second block.
-    monkeypatch.setattr("sweep.simulate.STEP_WORK", 50)
+    seconds = 5.5 * packing.generation_seconds(cell, 1)
+    monkeypatch.setattr("sweep.simulate.STEP_SECONDS", seconds)
     real_step = statistical.step
     steps: list[int] = []
 
