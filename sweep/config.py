@@ -188,6 +188,13 @@ def parse(config: Mapping[str, Any]) -> Settings:
     def count(key: str, low: int, high: int) -> int:
         return checks.whole(cluster[key], f"cluster.{key}", low, high)
 
+    gpt = parse_gpt(sections["model"]) if model == "gpt" else None
+    corpus = parse_corpus(sections["corpus"])
+    if gpt and corpus.truth == "markov" and corpus.order > gpt.network.context:
+        raise ConfigError(
+            f"corpus.order: got {corpus.order}; allowed: up to model.network.context, "
+            f"{gpt.network.context}"
+        )
     other = sections["model"] if model == "statistical" else NO_CONTEXTS
     name = checks.text(config["name"], "name")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
@@ -197,8 +204,8 @@ def parse(config: Mapping[str, Any]) -> Settings:
         name=name,
         purpose=checks.text(config["purpose"] or name, "purpose"),
         model=model,
-        gpt=parse_gpt(sections["model"]) if model == "gpt" else None,
-        corpus=parse_corpus(sections["corpus"]),
+        gpt=gpt,
+        corpus=corpus,
         context_length=checks.whole(other["context_length"], "model.context_length", 0, 64),
         context_draw=checks.choice(other["context_draw"], "model.context_draw", DRAWS),
         unseen=checks.choice(other["unseen"], "model.unseen", UNSEEN),

@@ -106,6 +106,8 @@ class Queue:
         while self.waiting and time.monotonic() >= self._next_try:
             cell, trace = self.waiting[0]
             anew = cell.id not in self.address.known and cell.id not in self._tried
+            # A long cell has been logged as it went.
+            anew = anew and spool.started(self.address.spool, cell.id) is None
             self._tried.add(cell.id)  # even one that failed may have made a run
             try:
                 if trace is not None:

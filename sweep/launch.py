@@ -67,8 +67,10 @@ def run(
     slots = max(1, int(resources.get("CPU", 1)) // cluster.cpus_per_trial)
     gpus = cluster.gpus_per_trial
     if gpus is None:
-        networks = any(cell.recipe is not None for cell in cells)
+        networks = job.device != "cpu" and any(cell.recipe is not None for cell in cells)
         gpus = 0.5 if networks and resources.get("GPU", 0) > 0 else 0.0
+    if gpus == 0 and job.device == "auto":
+        job = replace(job, device="cpu")  # no trial has asked for a GPU
     if gpus > 0:
         slots = max(1, min(slots, int(resources.get("GPU", 0) / gpus)))
     packs = packing.pack([packing.seconds(cell) for cell in cells], slots)

@@ -56,6 +56,13 @@ class InterruptedSweepError(Exception):
 def check(settings: Settings) -> None:
     """Refuse what this machine cannot give; a trial would wait for ever. Raises ConfigError."""
     cluster = settings.cluster
+    if settings.gpt is not None and settings.gpt.device == "cuda":
+        from models.device import choose
+
+        try:
+            choose("auto", "cuda")
+        except ValueError as error:
+            raise ConfigError(f"model.{error}") from None
     usable = cluster.num_cpus or os.cpu_count() or 1
     if cluster.kind == "local" and cluster.cpus_per_trial > usable:
         raise ConfigError(
@@ -147,6 +154,7 @@ def execute(
                 checkpoint_seconds=settings.cluster.checkpoint_seconds,
                 limit_seconds=settings.cluster.limit_seconds,
                 device=settings.gpt.device if settings.gpt else "auto",
+                compiled=settings.gpt.compile if settings.gpt else None,
             )
             if text is not None:
                 texts.keep(job.shared, text)

@@ -42,6 +42,8 @@ class Job:
     """A cell that takes longer fails; None: no limit."""
     device: str = "auto"
     """Where a GPT runs, see `models.device.choose`."""
+    compiled: bool | None = None
+    """Whether a GPT is compiled, see there."""
     donors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Cell id -> run and artifact with the curves of a cell that another sweep has finished."""
     driver: int = 0
@@ -66,11 +68,12 @@ def compute(cell: Cell, job: Job) -> Generator[Advance, None, Curves]:
     """The curves of a cell, by whichever model it is of."""
     if cell.recipe is None:
         return (yield from simulate(cell, job.address.spool, job.checkpoint_seconds))
-    from sweep.recursion import recurse  # imports torch, which statistical sweeps never do
+    from models.device import choose  # imports torch, which statistical sweeps never do
+    from sweep.recursion import recurse
 
-    return (
-        yield from recurse(cell, job.address.spool, job.shared, job.checkpoint_seconds, job.device)
-    )
+    place = choose(cell.recipe.training.precision, job.device, compiled=job.compiled)
+    folder = job.address.spool
+    return (yield from recurse(cell, folder, job.shared, job.checkpoint_seconds, place))
 
 
 def run_cells(
@@ -156,10 +159,11 @@ def _computed(
     notes: tuple[str, ...] = ()
     if curves is None:
         curves, notes = yield from _watched(cell, job, tracker, compute(cell, job))
+    begun = spool.started(folder, cell.id)
     result = spool.Result(
         curves=curves,
-        start_ms=spool.started(folder, cell.id) or start_ms,
-        seconds=time.perf_counter() - start,
+        start_ms=start_ms if begun is None else begun,
+        seconds=time.perf_counter() - start if begun is None else (now_ms() - begun) / 1000,
         notes=notes,
     )
     spool.write(folder, cell.id, result, cell.params)
