@@ -48,8 +48,9 @@ def start(cluster: Cluster) -> None:
         logging_level=logging.ERROR,
         log_to_driver=False,
     )
-    for name in ("ray", "ray.tune", "ray.train"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    # What a trial dies of is told by the sweep, with the cells it had.
+    for name in ("ray", "ray.tune", "ray.train", "ray.air"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def stop() -> None:

@@ -264,7 +264,7 @@ def quiet() -> None:
     for name, value in (
         ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2"),
         ("MLFLOW_HTTP_REQUEST_TIMEOUT", "30"),
-        ("MLFLOW_LOGGING_LEVEL", "ERROR"),
+        ("MLFLOW_LOGGING_LEVEL", "CRITICAL"),  # what fails is told by the sweep, in a line
         ("MLFLOW_DISABLE_TELEMETRY", "true"),
         ("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"),
         ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false"),
