@@ -28,6 +28,9 @@ FIGURES = ("curves", "initial", "windows", "collapse_time", "schedules", "simple
 windows: with the law of T below them. collapse_time: mean T against n, a column an
 initial law. schedules: all cells on the same axes. simplex: the laws of all contexts,
 where s = 3. gpt: deviation of all cells, and validation losses; for GPT cells alone."""
+DETAILS = ("auto", "cell", "group")
+"""How much goes to the store: a run a cell, or a run a group of cells; auto: a run a cell up
+to `sweep.groups.MANY_CELLS`."""
 MODELS = ("statistical", "gpt")
 NO_CONTEXTS = {"context_length": 0, "context_draw": DRAWS[0], "unseen": UNSEEN[0]}
 """For a GPT, whose contexts are its own."""
@@ -96,6 +99,8 @@ class Tracking:
     uri: str | None
     experiment: str
     """Name of the MLflow experiment."""
+    detail: str
+    """One of `DETAILS`."""
     patience_seconds: float
     """How long finished workers wait for a store that does not answer."""
 
@@ -150,7 +155,7 @@ KEYS: dict[str, tuple[str, ...]] = {
         "kind", "num_cpus", "cpus_per_trial", "gpus_per_trial", "checkpoint_seconds",
         "limit_seconds", "max_failures",
     ),
-    "tracking": ("kind", "uri", "experiment", "patience_seconds"),
+    "tracking": ("kind", "uri", "experiment", "detail", "patience_seconds"),
 }  # fmt: skip
 """Every key a config may hold, by section; `model` may hold keys of the other model too, so
 that an experiment can be run with either."""
@@ -250,6 +255,7 @@ def parse(config: Mapping[str, Any]) -> Settings:
             kind=kind,
             uri=None if kind == "memory" else checks.text(tracking["uri"], "tracking.uri"),
             experiment=checks.text(tracking["experiment"] or name, "tracking.experiment"),
+            detail=checks.choice(tracking["detail"], "tracking.detail", DETAILS),
             patience_seconds=checks.real(
                 tracking["patience_seconds"], "tracking.patience_seconds", 0, 1e9, "a number from 0"
             ),

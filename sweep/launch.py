@@ -17,7 +17,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from sweep import packing
+from sweep import groups, packing
 from sweep.advance import Advance
 from sweep.config import Cluster
 from sweep.grid import Cell
@@ -74,8 +74,9 @@ def run(
         job = replace(job, device="cpu")  # no trial has asked for a GPU
     if gpus > 0:
         slots = max(1, min(slots, int(resources.get("GPU", 0) / gpus)))
-    packs = packing.pack([packing.seconds(cell) for cell in cells], slots)
-    work = [[cells[i] for i in indices] for indices in packs]
+    units = groups.split(cells) if job.address.grouped else [[cell] for cell in cells]
+    packs = packing.pack([sum(map(packing.seconds, unit)) for unit in units], slots)
+    work = [[cell for i in indices for cell in units[i]] for indices in packs]
     storage = store.state / "tune"
     begun = storage / job.address.parent / "begun"
     shutil.rmtree(begun.parent, ignore_errors=True)  # of a driver that was killed

@@ -114,7 +114,7 @@ def _draw(
     for i in picked:
         with tempfile.TemporaryDirectory() as scratch:
             try:
-                file = tracker.fetch(done[i].row.run, "curves.npz", Path(scratch))
+                file = tracker.fetch(done[i].row.run, done[i].row.curves, Path(scratch))
             except FileNotFoundError:
                 continue  # the table still has the cell
             names_drawn = figures.DRAWN_GPT if kind == "gpt" else figures.DRAWN

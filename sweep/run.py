@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep import spool, texts
+from sweep import groups, spool, texts
 from sweep.advance import Advance
 from sweep.checks import ConfigError
 from sweep.config import Settings
@@ -142,6 +142,7 @@ def execute(
             job = Job(
                 address=Address(
                     parent=parent,
+                    grouped=_grouped(settings, cells),
                     spool=address.state / "spool" / parent,
                     known=frozenset(rows),
                     failed=frozenset(key for key, row in rows.items() if row.status == "FAILED"),
@@ -164,12 +165,10 @@ def execute(
                     lost = ray.run(todo, job, address, tracker, progress)
             except KeyboardInterrupt:
                 ray.stop_behind()
-                ended = tracker.read(parent)
-                for row in ended:
-                    if row.status == "RUNNING":  # a long cell, logged as it went
-                        tracker.end(row.run, "KILLED", end_ms=_now_ms())
+                for run in tracker.running(parent):  # a long cell, logged as it went
+                    tracker.end(run, "KILLED", end_ms=_now_ms())
                 tracker.end(parent, "KILLED", end_ms=_now_ms())
-                kept = sum(row.status == "FINISHED" for row in ended)
+                kept = sum(row.status == "FINISHED" for row in tracker.read(parent))
                 raise InterruptedSweepError(
                     f"{kept} of {len(cells)} cells are finished and kept"
                 ) from None
@@ -186,6 +185,8 @@ def execute(
                 log_failure(cell, job.address, tracker, f"{reason}\nits worker was lost")
             if silent:
                 rows = _by_cell(tracker.read(parent))
+            for run in tracker.running(parent):  # begun, and then begun again otherwise
+                tracker.end(run, "KILLED", end_ms=_now_ms())
             if waiting:
                 raise OutageError(f"{len(waiting)} of {len(cells)} cells could not be delivered")
             with contextlib.suppress(OSError):  # not empty where something was not delivered
@@ -320,6 +321,11 @@ def _identity(settings: Settings, identifier: str, command: str, commit: str) ->
 def _by_cell(rows: Sequence[Row]) -> dict[str, Row]:
     """Cell id -> its run; the finished one, should a lost answer have made a run twice."""
     return {row.key: row for row in sorted(rows, key=lambda row: row.status == "FINISHED")}
+
+
+def _grouped(settings: Settings, cells: Sequence[Cell]) -> bool:
+    detail = settings.tracking.detail
+    return detail == "group" or (detail == "auto" and len(cells) > groups.MANY_CELLS)
 
 
 def _donors(tracker: Tracker, cells: Sequence[Cell]) -> dict[str, tuple[str, str]]:

@@ -8,6 +8,7 @@ A store that does not answer holds nothing up: results wait on disk, in order.
 """
 
 import contextlib
+import itertools
 import signal
 import tempfile
 import threading
@@ -18,7 +19,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sweep import spool, summary
+from sweep import groups, spool, summary
 from sweep.advance import Advance
 from sweep.delivery import Address, Queue, identity, now_ms
 from sweep.grid import Cell
@@ -98,7 +99,9 @@ def run_cells(
         known=job.address.known | before.keys(),
     )
     queue = Queue(address=address, tracker=tracker)
-    for cell in cells:
+    units = groups.split(cells) if address.grouped else [list(cells)]
+    last = {unit[-1].id for unit in units}
+    for cell in itertools.chain(*units):
         if job.driver and not Path(f"/proc/{job.driver}").exists() and Path("/proc/self").exists():
             return  # the driver was killed; another may be at these cells already
         if cell.id in before and before[cell.id].status == "FINISHED":
@@ -112,7 +115,15 @@ def run_cells(
             queue.add(cell, traceback.format_exc())
         else:
             queue.add(cell)
-        yield from map(_outcome, queue.send())
+        if not address.grouped:
+            yield from map(_outcome, queue.send())
+        elif cell.id in last:
+            yield from _waited(queue)
+    yield from _waited(queue)
+
+
+def _waited(queue: Queue) -> Iterator[Outcome | Advance]:
+    """Send all that waits, as long as patience lasts; then say what still waits."""
     for sent in queue.finish():
         if sent is not None:
             yield _outcome(sent)
@@ -121,6 +132,7 @@ def run_cells(
             yield Advance(cell=first.id, what="waits for the store", share=1.0)
     for cell, _ in queue.waiting:
         yield Outcome(cell=cell, error=queue.reason, waits=True)
+    queue.waiting.clear()
 
 
 def _outcome(sent: tuple[Cell, str | None]) -> Outcome:

@@ -173,7 +173,8 @@ def test_a_full_disk_costs_nothing_that_was_finished(tmp_path: Path) -> None:
     try:
         options = (
             "+experiment=full", f"grid.n=[{','.join(map(str, range(10, 30)))}]", "cluster=inline",
-            "replicates=400", "generations=50", f"output={tmp_path / 'outputs'}", "tracking.patience_seconds=1",
+            "replicates=400", "generations=50", f"output={tmp_path / 'outputs'}",
+            "tracking.patience_seconds=1",
         )  # fmt: skip
         first = sweep(small, *options)
         assert first.returncode == 1
