@@ -112,7 +112,7 @@ def sweep(config: dict[str, Any], arguments: Sequence[str]) -> int:
         raise ConfigError(f"no experiment given; write +experiment=NAME, with one of: {listing}")
     from sweep import report, run, texts
     from sweep.grid import expand
-    from sweep.tracking import OutageError
+    from sweep.tracking import OutageError, settle
 
     settings = parse(config)
     text = texts.fetch(settings)
@@ -128,7 +128,9 @@ def sweep(config: dict[str, Any], arguments: Sequence[str]) -> int:
             return 0
         report.check_output(settings.output)
         try:
-            return _run(settings, cells, address, config, arguments, text)
+            code = _run(settings, cells, address, config, arguments, text)
+            settle(address)
+            return code
         except run.InterruptedSweepError as error:
             goes_on = "the same command" + (", without force=true," if settings.force else "")
             print(f"\nsweep: interrupted; {error}; {goes_on} goes on", file=sys.stderr)

@@ -7,6 +7,7 @@ Without an id: the sweep that was started last. An id may be cut short.
 deliver=true first sends the results that wait on disk since the store was down.
 """
 
+import contextlib
 import sys
 import tempfile
 import time
@@ -254,6 +255,8 @@ def _deliver(folder: Path, sweeps: Sequence[tuple[Tracker, Row]]) -> int:
         for cell in cells:
             queue.add(cell)
         sent += sum(1 for _ in queue.send())
+        with contextlib.suppress(OSError):  # not empty: checkpoints of cells at work
+            (folder / parent).rmdir()
         if queue.waiting:
             raise StoreError(f"tracking.uri: the store does not answer: {queue.reason}")
     return sent

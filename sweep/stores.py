@@ -108,6 +108,16 @@ def state(uri: str) -> Path:
     return Path(f"sweep-state-{hashlib.sha256(place.encode()).hexdigest()[:12]}").absolute()
 
 
+def settle(uri: str) -> None:
+    """Bring what SQLite has in its journal into the file itself: it can then be copied alone."""
+    if uri.startswith("sqlite"):
+        with (
+            contextlib.suppress(sqlite3.Error),  # somebody else writes: the last one does it
+            contextlib.closing(sqlite3.connect(sqlite_file(uri), timeout=5.0)) as connection,
+        ):
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def line(error: Any) -> str:
     """The first line of an error, short."""
     return " ".join(str(error).splitlines()[:1])[:200] or type(error).__name__

@@ -16,10 +16,10 @@ SMOKE = ("+experiment=smoke",)
 LONG = (
     "+experiment=full",
     f"grid.n=[{','.join(str(n) for n in range(40, 80))}]",
-    "generations=60",
-    "replicates=2000",
+    "generations=30",
+    "replicates=400",
 )
-"""Forty cells, about ten seconds of work on two cores."""
+"""Forty cells, some five seconds of work on two cores."""
 
 
 def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":

@@ -359,13 +359,15 @@ def test_a_server_killed_in_mid_sweep(
     done = subprocess.run(send, cwd=tmp_path, capture_output=True, text=True)
     assert f"{len(waiting)} results delivered" in done.stdout, done.stderr
     assert not list(tmp_path.glob("sweep-state-*/spool/*/*/result.json"))
-    process = start(tmp_path, *command)
-    wait_for_cells(lab, "killed", 4)
+    anew = (*LONG, "seed=5", "tracking.experiment=again", f"tracking.uri={lab.uri}")
+    process = start(tmp_path, *anew)
+    wait_for_cells(lab, "again", 4)
     lab.kill()
     lab.start_again()
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert "12 of 12 cells finished" in out
     assert not list(tmp_path.glob("sweep-state-*/spool/*"))
-    here = computed_here(tmp_path / "here", LONG[0], *LONG[3:])
-    assert lab.points("killed") == points_of(here)
+    here = computed_here(tmp_path / "here", LONG[0], *LONG[3:], "seed=5")
+    assert lab.points("again") == points_of(here)
+    assert max(lab.points("killed").values()) == 1
