@@ -21,7 +21,7 @@ import yaml
 from models.schedules import RULES
 from sweep.checks import ConfigError, nearest
 from sweep.config import KEYS, Settings, key_paths, parse
-from sweep.stores import redact
+from sweep.stores import redact, settle
 
 if TYPE_CHECKING:
     from sweep.grid import Cell
@@ -112,7 +112,7 @@ def sweep(config: dict[str, Any], arguments: Sequence[str]) -> int:
         raise ConfigError(f"no experiment given; write +experiment=NAME, with one of: {listing}")
     from sweep import report, run, texts
     from sweep.grid import expand
-    from sweep.tracking import OutageError, settle
+    from sweep.tracking import OutageError
 
     settings = parse(config)
     text = texts.fetch(settings)
@@ -129,7 +129,7 @@ def sweep(config: dict[str, Any], arguments: Sequence[str]) -> int:
         report.check_output(settings.output)
         try:
             code = _run(settings, cells, address, config, arguments, text)
-            settle(address)
+            settle(address.uri)
             return code
         except run.InterruptedSweepError as error:
             goes_on = "the same command" + (", without force=true," if settings.force else "")

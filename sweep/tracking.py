@@ -120,14 +120,6 @@ class Tracker(Protocol):
         ...
 
 
-def settle(store: Store) -> None:
-    """Leave nothing of a local store in files beside its own."""
-    if store.kind == "mlflow":
-        from sweep.stores import settle as leave
-
-        leave(store.uri)
-
-
 def preload(store: Store) -> None:
     """Import what `connect` needs."""
     if store.kind == "mlflow":
