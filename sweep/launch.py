@@ -13,6 +13,7 @@ import fcntl
 import logging
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -37,6 +38,7 @@ from sweep.workers import alive
 REPORT_SECONDS = 0.5
 """How long a worker goes on between two reports of progress."""
 
+CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 10.0
 """How long a cluster may take to answer; Ray itself would wait for minutes."""
 NODE_SECONDS = 90.0
@@ -69,8 +71,12 @@ def join(cluster: Cluster, store: Store) -> None:
     trial, or one does not see the storage or the store.
     """
     address = cluster.address or os.environ.get("RAY_ADDRESS", "")
-    field = "cluster.address" if cluster.address else "cluster.address: null, and RAY_ADDRESS"
-    check_address(address, field)
+    if not address:
+        raise ConfigError(
+            "cluster.address: is null, and RAY_ADDRESS is not set; give HOST:PORT of the head, or "
+            "submit a job"
+        )
+    check_address(address, "cluster.address" if cluster.address else "RAY_ADDRESS")
     _require_answer(address)
     _quiet()
     try:
@@ -89,6 +95,15 @@ def join(cluster: Cluster, store: Store) -> None:
 
 def _require_answer(address: str) -> None:
     """Raise ConfigError if no head answers, or not to us; in a process that can be given up."""
+    nobody = ConfigError(
+        f"cluster.address: no head of a Ray cluster answers at {address}; allowed: HOST:PORT of "
+        "one that runs (ray start --head says it), or leave it out in a submitted job"
+    )
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError):
+        raise nobody from None
     asking = "import ray, sys; ray._raylet.GcsClient(address=sys.argv[1])"
     try:
         said = subprocess.run(
@@ -105,10 +120,7 @@ def _require_answer(address: str) -> None:
             f"cluster.address: {address} does not accept this token; set RAY_AUTH_MODE=token, and "
             "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH as on its head"
         )
-    raise ConfigError(
-        f"cluster.address: no head of a Ray cluster answers at {address}; allowed: HOST:PORT of "
-        "one that runs (ray start --head says it), or leave it out in a submitted job"
-    )
+    raise nobody
 
 
 def _complaints(
