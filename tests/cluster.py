@@ -94,6 +94,14 @@ class Cluster:
         )
         return found
 
+    def workers(self, node: int) -> list[psutil.Process]:
+        """Those that run cells; Ray names its workers after what they run."""
+        try:
+            below = self.raylet(node).children(recursive=True)
+            return [p for p in below if "Trainable" in " ".join(p.cmdline())]
+        except (psutil.NoSuchProcess, ValueError):
+            return []
+
     def stop(self, node: int) -> None:
         """All processes of a node, at once."""
         process = self.nodes.pop(node)

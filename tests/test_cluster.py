@@ -1,8 +1,9 @@
 """cluster=ray on a real cluster of three nodes: submitted jobs, a lost node, refusals."""
 
+import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from secrets import token_hex
 
@@ -16,15 +17,16 @@ from sweep.tracking_mlflow import MlflowTracker
 from tests.benchmarks.tracking import free_port
 from tests.cluster import Cluster, running
 from tests.compose import settings
-from tests.shell import assert_same
+from tests.shell import assert_same, metric_rows, sweep
 from tests.test_gpt_sweep import TINY
-from tests.test_server import Points, Running, computed_here, curves_of, points_of
+from tests.test_server import Points, Running, curves_of
 
 ROOT = Path(__file__).resolve().parent.parent
 LONG = ("+experiment=full", "generations=60", "replicates=1500",
         f"grid.n=[{','.join(str(n) for n in range(40, 64))}]")  # fmt: skip
 GPT = (*(a for a in TINY if not a.startswith(("cluster", "model.training.steps"))),
-       "model.training.steps=150", "grid.n=450", "model.measure.retrain=false")  # fmt: skip
+       "model.training.steps=400", "model.measure.retrain=false",
+       "cluster.checkpoint_seconds=0.5")  # fmt: skip
 CLUSTER = ("cluster=ray", "cluster.storage=/mnt/lab", "tracking=server", "tracking.uri=http://h:5")
 
 
@@ -148,29 +150,87 @@ def without_speed(points: Points) -> Points:
 
 
 def assert_as_here(lab: Lab, folder: Path, *overrides: str) -> None:
-    """Every cell and point once, with the bits of the same sweep without a cluster."""
-    here = computed_here(folder, *overrides)
+    """Every cell and point once, with the bits of the same sweep inline, uninterrupted."""
+    done = sweep(folder, *overrides, "cluster=inline")
+    assert done.returncode == 0, done.stderr
     experiment = overrides[0].split("=")[1]
-    assert without_speed(lab.store.points(experiment)) == without_speed(points_of(here))
-    there = curves_of(MlflowTracker(lab.store.uri, experiment), folder)
-    ours = curves_of(here, folder)
-    for curves in (*there.values(), *ours.values()):
+    here = MlflowTracker(f"sqlite:///{folder / 'mlflow.db'}", experiment)
+    there = MlflowTracker(lab.store.uri, experiment)
+    points = lab.store.points(experiment)
+    assert without_speed(points) == without_speed(Points(metric_rows(folder)))
+    both = [curves_of(tracker, folder) for tracker in (there, here)]
+    for curves in (*both[0].values(), *both[1].values()):
         for speed in [key for key in curves if key.startswith("tokens_per_second")]:
             del curves[speed]
-    assert_same(there, ours)
+    assert_same(*both)
     assert lab.statuses() == {"FINISHED"}
     assert not list(lab.storage.glob("sweep-state-*/spool/*"))
 
 
-def test_a_node_killed_in_mid_run_of_a_submitted_job(lab: Lab, tmp_path: Path) -> None:
-    process = lab.cluster.submit(*LONG, *lab.arguments, root=ROOT)
+def wait_for(what: Callable[[], object], process: "subprocess.Popen[str]") -> None:
     deadline = time.monotonic() + 90
-    while lab.finished("full") < 3:
+    while not what():
         assert time.monotonic() < deadline
         assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.1)
+        time.sleep(0.1)  # other processes are at it
+
+
+def test_a_node_killed_in_mid_run_of_a_submitted_job(lab: Lab, tmp_path: Path) -> None:
+    process = lab.cluster.submit(*LONG, *lab.arguments, root=ROOT)
+    wait_for(lambda: lab.finished("full") >= 3 and lab.cluster.workers(2), process)
     lab.cluster.raylet(2).kill()
     out, _ = process.communicate(timeout=180)
     assert process.returncode == 0, out
     assert "24 of 24 cells finished" in out
     assert_as_here(lab, tmp_path, *LONG)
+
+
+def test_a_gpt_goes_on_from_its_pieces_on_another_node(lab: Lab, tmp_path: Path) -> None:
+    """The node that trains it is killed within its second generation."""
+    lab.cluster.stop(2)  # what is left of it
+    lab.cluster.start(2, "--num-cpus=1", "--num-gpus=1")
+    command = (*GPT, *lab.arguments, "cluster.gpus_per_trial=0.5")
+    process = lab.cluster.submit(*command, root=ROOT)
+    spool = "sweep-state-*/spool/*"
+    wait_for(lambda: list(lab.storage.glob(f"{spool}/*/model-0-2*.npz")), process)
+    (victim,) = (node for node in (2, 3) if lab.cluster.workers(node))
+    lab.cluster.raylet(victim).kill()
+    (first,) = lab.storage.glob(f"{spool}/*/state-1.npz")
+    stamp = first.stat().st_mtime_ns
+    wait_for(lambda: lab.cluster.workers(5 - victim), process)
+    assert not first.exists() or first.stat().st_mtime_ns == stamp  # not made again
+    out, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, out
+    assert_as_here(lab, tmp_path, *GPT)
+
+
+def test_refused_by_the_cluster(lab: Lab, tmp_path: Path) -> None:
+    """Each in seconds, in one line, and without a run in the store."""
+    runs = lab.store.query("SELECT count(*) FROM runs")
+    address = f"cluster.address={lab.cluster.address}"
+    hidden = [a for a in lab.arguments if "storage" not in a]
+    token = {"RAY_AUTH_TOKEN": "0" * 64}
+    cases: list[tuple[tuple[str, ...], dict[str, str], str]] = [
+        ((address, "cluster.cpus_per_trial=2", *lab.arguments), {}, "allowed: up to 1, the most"),
+        ((address, *lab.arguments), token, "does not accept this token; set RAY_AUTH_MODE=token"),
+        (("cluster.address=127.0.0.1:9", *lab.arguments), {}, "no head of a Ray cluster answers"),
+        (lab.arguments, {}, "cluster.address: is null, and RAY_ADDRESS is not set"),
+        (
+            (address, *hidden, f"cluster.storage={tmp_path / 'no'}"), {},
+            "which is no folder here; allowed: a folder that every node sees",
+        ),
+    ]  # fmt: skip
+    if lab.cluster.own_addresses:
+        there = f"cluster.storage={lab.cluster.hidden}"
+        message = f"and node {lab.cluster.host(3)} does not see it: mount it there"
+        lab.cluster.stop(3)
+        lab.cluster.start(3, "--num-cpus=1", "--num-gpus=1")
+        cases.append(((address, *hidden, there), {}, message))
+    for arguments, environment, message in cases:
+        started = time.monotonic()
+        done = lab.cluster.sweep("+experiment=smoke", *arguments, **environment)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert time.monotonic() - started < 30
+    assert lab.store.query("SELECT count(*) FROM runs") == runs
