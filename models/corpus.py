@@ -6,6 +6,7 @@ everything runs without a download.
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +82,13 @@ def counts(tokens: Tokens) -> tuple[int, ...]:
     return tuple(int(c) for c in np.sort(found[found > 0])[::-1])
 
 
+@cache
+def counts_of(text: str) -> tuple[int, ...]:
+    """`counts` of a text."""
+    return counts(encode(text, alphabet(text)))
+
+
+@cache
 def digest(text: str) -> str:
     """SHA-256 of the text in UTF-8, 64 hex digits."""
     return hashlib.sha256(text.encode()).hexdigest()

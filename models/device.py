@@ -36,8 +36,8 @@ class Device:
         return f"torch {torch.__version__}, {self.name} {kind}, {precision}"
 
 
-def choose(precision: str, name: str = "auto") -> Device:
-    """The GPU if there is one, else the CPU.
+def choose(precision: str, name: str = "auto", *, compiled: bool | None = None) -> Device:
+    """The GPU if there is one, else the CPU; compiled: None for on a GPU.
 
     Raises ValueError if a GPU is asked for and there is none.
     """
@@ -47,7 +47,7 @@ def choose(precision: str, name: str = "auto") -> Device:
         raise ValueError("device: got cuda, and torch sees no GPU; allowed here: cpu or auto")
     gpu = name == "cuda"
     bfloat16 = precision == "bfloat16" or (precision == "auto" and gpu)
-    return Device(name=name, bfloat16=bfloat16, compiled=gpu)
+    return Device(name=name, bfloat16=bfloat16, compiled=gpu if compiled is None else compiled)
 
 
 @contextlib.contextmanager

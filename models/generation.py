@@ -7,6 +7,7 @@ Everything is taken from the shelf where it is there, and put there once made.
 """
 
 from collections.abc import Generator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from models.device import generator
 from models.documents import Documents
 from models.gpt import GPT
 from models.gpt_setting import Setting
-from models.resumable import Advance
+from models.resumable import Advance, Work
 from models.shelf import MissingPieceError, Pieces, Shelf
 from models.streams import derive
 from models.training import Fit
@@ -51,14 +52,20 @@ def _set(
     name = f"set-{r}-{m}"
     saved = shelf.load(name)
     if saved is not None and {"tokens", "lengths", "real"} <= saved.keys():
-        return Documents(tokens=saved["tokens"], lengths=saved["lengths"], real=saved["real"])
+        return _documents(saved)
     parts, scratch = [], []
     for t, lengths in _wanted(setting, m, r):
         scratch.append(f"{name}-of-{t}")
         if t == 0:
             seed = derive(setting.root, "real", r, m)
             drawn = truth.sample(scratch[-1], lengths, seed, shelf, setting.every)
-            parts.append((yield from drawn))
+            if m == 1:  # the real sample, the same for all cells that take as much of it
+                kept = f"real-{derive(setting.root, r, lengths.tolist()):016x}"
+                real = yield from resumable.shared(kept, shelf, partial(_as_piece, drawn))
+                assert real is not None
+                parts.append(_documents(real))
+            else:
+                parts.append((yield from drawn))
             continue
         written = model_piece(setting, shelf, t, r)
         if written is None:
@@ -74,6 +81,15 @@ def _set(
     for part in scratch:
         shelf.remove(part)
     return found
+
+
+def _as_piece(drawn: Generator[Advance, None, Documents], name: str) -> Work:
+    found = yield from drawn
+    return {"tokens": found.tokens, "lengths": found.lengths, "real": found.real}
+
+
+def _documents(piece: Pieces) -> Documents:
+    return Documents(tokens=piece["tokens"], lengths=piece["lengths"], real=piece["real"])
 
 
 def _wanted(setting: Setting, m: int, r: int) -> list[tuple[int, NDArray[np.int64]]]:
@@ -110,18 +126,18 @@ def trained(
         f"{name}-training", make, shelf, every=setting.every, shared=m == 1
     )
     first = corpus.tokens[corpus.starts] if setting.aligned else corpus.tokens
-    return piece(setting, fit, np.bincount(first, minlength=setting.s))
+    return piece(fit, np.bincount(first, minlength=setting.s))
 
 
-def piece(setting: Setting, fit: Fit, counts: NDArray[np.int64]) -> Pieces:
+def piece(fit: Fit, counts: NDArray[np.int64]) -> Pieces:
     """A finished network as arrays; counts: how often each token is a first one."""
-    tokens = fit.steps * setting.recipe.training.batch * setting.recipe.network.context
     return {
         **training.weights(fit.model),
         "start": counts / counts.sum(),
         "val": np.array(fit.val),
         "train": np.array(fit.train),
-        "speed": np.array(tokens / max(fit.seconds, 1e-9)),
+        "at": fit.at,
+        "speed": np.array(fit.speed),
     }
 
 

@@ -100,6 +100,7 @@ def _generation(
         "loss/val_best": float(piece["val"].min()),
         "loss/train": float(piece["train"][-1]),
         "loss_curve/val": _padded(piece["val"], setting.recipe.training.evaluations),
+        "loss_curve/step": _padded(piece["at"], setting.recipe.training.evaluations),
         "loss_curve/train": _padded(piece["train"], setting.recipe.training.evaluations),
         "self_perplexity": float(np.exp(entropy)),
         "tokens_per_second/train": float(piece["speed"]),

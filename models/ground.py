@@ -5,7 +5,7 @@ others take up something else meanwhile, or wait.
 """
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,17 +18,11 @@ from models.device import generator
 from models.documents import Documents
 from models.gpt import GPT
 from models.gpt_setting import Setting
-from models.resumable import Advance
+from models.resumable import Advance, Work
 from models.shelf import Pieces, Shelf
 from models.streams import derive
 from models.training import Fit
 from models.truth import MarkovTruth, TrainedTruth, Truth, real
-
-WAIT_SECONDS = 0.2
-"""Between two looks at a piece that another process is making."""
-
-
-Work = Generator[Advance, None, Pieces]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +52,7 @@ class Ground:
 def prepare(setting: Setting, shelf: Shelf) -> Generator[Advance, None, Ground]:
     """p(0), the contexts, p(1) of every replicate: found on the shelf, or made."""
     truth = yield from _truth(setting, shelf)
-    stick = yield from _shared(
+    stick = yield from resumable.shared(
         f"yardstick-{setting.yardstick:016x}",
         shelf,
         lambda name: _measure_by(setting, truth, shelf),
@@ -80,14 +74,14 @@ def prepare(setting: Setting, shelf: Shelf) -> Generator[Advance, None, Ground]:
         for r, again in pending:
             name = setting.first_name(r, again=again)
             make = partial(_first, setting, ground, shelf, r=r, again=again)
-            piece = yield from _shared(name, shelf, make, wait=False)
+            piece = yield from resumable.shared(name, shelf, make, wait=False)
             if piece is None:
                 left.append((r, again))
             elif again:
                 found[r, again] = piece
         if len(left) == len(pending):
             yield Advance(what="waits for p(1) of another trial", share=0.0)
-            time.sleep(WAIT_SECONDS)  # the other process cannot wake this one
+            time.sleep(resumable.WAIT_SECONDS)  # the other process cannot wake this one
         pending = left
     laws = [found[r, True]["laws"].astype(np.float64) for r, again in sorted(found)]
     return replace(ground, retrained=np.array(laws)) if laws else ground
@@ -130,9 +124,9 @@ def _truth(setting: Setting, shelf: Shelf) -> Generator[Advance, None, Truth]:
         fit = yield from resumable.train(
             f"{name}-training", begin, shelf, every=setting.every, shared=True
         )
-        return generation.piece(setting, fit, np.bincount(tokens, minlength=setting.s))
+        return generation.piece(fit, np.bincount(tokens, minlength=setting.s))
 
-    piece = yield from _shared(f"truth-{setting.root:016x}", shelf, make)
+    piece = yield from resumable.shared(f"truth-{setting.root:016x}", shelf, make)
     assert piece is not None
     return TrainedTruth(
         model=generation.model(setting, piece),
@@ -161,28 +155,3 @@ def _measure_by(setting: Setting, truth: Truth, shelf: Shelf) -> Work:
         "lengths": found[1].lengths,
         "loss": np.array(truth.loss(found[1])),
     }
-
-
-def _shared(
-    name: str, shelf: Shelf, make: Callable[[str], Work], *, wait: bool = True
-) -> Generator[Advance, None, Pieces | None]:
-    """A shared piece, made here if no other process has made it or is making it.
-
-    None only without `wait`: another process is at it.
-    """
-    while True:
-        found = shelf.load(name, shared=True)
-        if found is not None:
-            return found
-        with shelf.claim(name) as mine:
-            if mine:
-                found = shelf.load(name, shared=True)  # made since the last look?
-                if found is None:
-                    found = yield from make(name)
-                    shelf.save(name, found, shared=True)
-                    shelf.remove(f"{name}-training", shared=True)
-                return found
-        if not wait:
-            return None
-        yield Advance(what="waits for p(0) of another trial", share=0.0)
-        time.sleep(WAIT_SECONDS)  # the other process cannot wake this one

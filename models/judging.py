@@ -17,7 +17,6 @@ from models.corpus import Tokens
 from models.device import Device
 from models.documents import Documents
 from models.gpt import GPT
-from models.training import precision
 
 Floats = NDArray[np.float64]
 GRAMS = (1, 2, 3, 4, 8)
@@ -27,10 +26,10 @@ AT_ONCE = 512
 
 
 def laws(model: GPT, contexts: Tokens, device: Device) -> Floats:
-    """(C, s) next-token laws after contexts of shape (C, length)."""
+    """(C, s) next-token laws after contexts of shape (C, length), always in float32."""
     model.eval()
     found = []
-    with torch.inference_mode(), precision(device):
+    with torch.inference_mode():
         for k in range(0, len(contexts), AT_ONCE):
             x = torch.from_numpy(contexts[k : k + AT_ONCE]).to(device.name).long()
             found.append(model(x)[:, -1].double().softmax(dim=1).cpu().numpy())

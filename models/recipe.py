@@ -62,8 +62,8 @@ class Training:
     start: str
     """One of `STARTS`."""
     real_share: float | None
-    """Share of the windows that come from real data, where there are both; None: their share
-    of the tokens."""
+    """Share of the windows that come from real data, where there are both; None: as many as
+    there are, which is nearly their share of the tokens."""
     precision: str
     """One of `PRECISIONS`; auto is bfloat16 on a GPU and float32 on a CPU."""
     evaluations: int

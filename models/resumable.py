@@ -15,8 +15,11 @@ from models.corpus import Tokens
 from models.device import Device
 from models.gpt import GPT
 from models.recipe import Sampling
-from models.shelf import Shelf
+from models.shelf import Pieces, Shelf
 from models.training import Fit
+
+WAIT_SECONDS = 0.2
+"""Between two looks at a piece that another process is making."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +32,8 @@ class Advance:
     """Of this piece, in [0, 1]."""
 
 
-Work = Generator[Advance, None, None]
+Work = Generator[Advance, None, Pieces]
+"""Makes a piece."""
 
 
 def train(
@@ -84,3 +88,28 @@ def write(
             pieces = {"blocks": np.array(k), "tokens": np.concatenate(done), "seconds": spent}
             shelf.save(name, pieces)
     return np.concatenate(done), seconds + time.monotonic() - started
+
+
+def shared(
+    name: str, shelf: Shelf, make: Callable[[str], Work], *, wait: bool = True
+) -> Generator[Advance, None, Pieces | None]:
+    """A shared piece, made here if no other process has made it or is making it.
+
+    None only without `wait`: another process is at it.
+    """
+    while True:
+        found = shelf.load(name, shared=True)
+        if found is not None:
+            return found
+        with shelf.claim(name) as mine:
+            if mine:
+                found = shelf.load(name, shared=True)  # made since the last look?
+                if found is None:
+                    found = yield from make(name)
+                    shelf.save(name, found, shared=True)
+                    shelf.remove(f"{name}-training", shared=True)
+                return found
+        if not wait:
+            return None
+        yield Advance(what="waits for p(0) of another trial", share=0.0)
+        time.sleep(WAIT_SECONDS)  # the other process cannot wake this one

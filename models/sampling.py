@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.corpus import Tokens
-from models.device import Device, generator
+from models.device import Device
 from models.gpt import GPT
 from models.recipe import Sampling
 from models.streams import derive
@@ -55,8 +55,8 @@ def write(
     for k in range(first, blocks(len(lengths), sampling)):
         size = lengths[k * sampling.streams : (k + 1) * sampling.streams]
         L = int(size.max())
-        u = torch.rand(len(size), L, generator=generator(derive(seed, "block", k)))
-        u = u.to(device.name)
+        rng = np.random.Generator(np.random.Philox(key=derive(seed, "block", k)))
+        u = torch.from_numpy(rng.random((len(size), L))).to(device.name)
         law = torch.from_numpy(np.tile(start, (len(size), 1))).float().to(device.name)
         found = torch.empty(len(size), L, dtype=torch.long, device=device.name)
         found[:, 0] = _invert(law, u[:, 0])
@@ -99,7 +99,7 @@ def _invert(law: Tensor, u: Tensor) -> Tensor:
     fixed order.
     """
     cumulated = law.double() @ _below(law.shape[1], law.device)
-    return (cumulated <= u[:, None].double() * cumulated[:, -1:]).sum(dim=1)
+    return (cumulated <= u[:, None] * cumulated[:, -1:]).sum(dim=1)
 
 
 @functools.cache

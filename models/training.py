@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models import documents
-from models.device import Device, generator, reseed
+from models.device import Device, reseed
 from models.documents import MISSING, Documents
 from models.gpt import GPT
 from models.recipe import Training
@@ -80,7 +80,8 @@ class Fit:
     at          (E,) after how many steps the losses are measured
     val, train  validation loss, and mean training loss since the last one; one
                 entry for each evaluation done
-    seconds     spent so far
+    seconds     spent on `timed` steps: without the first of a process, which may
+                compile, and without evaluations
     """
 
     def __init__(
@@ -104,6 +105,8 @@ class Fit:
         self.val: list[float] = []
         self.train: list[float] = []
         self.seconds = 0.0
+        self.timed = 0
+        self._mark: tuple[float, int] | None = None
         self._sum = torch.zeros((), device=device.name)
         self._batches = _Batches(
             corpus, model.network.context, training, aligned=aligned, device=device
@@ -123,7 +126,7 @@ class Fit:
 
     def advance(self) -> None:
         """One step, and the losses if it is time for them."""
-        model, training, started = self.model, self.training, time.perf_counter()
+        model, training = self.model, self.training
         model.train()
         x, y = self._batches.take(derive(self._seed, "batch", self.step))
         if model.network.dropout > 0:
@@ -142,17 +145,37 @@ class Fit:
         if self.step == self.at[len(self.val)]:
             since = self.step - (int(self.at[len(self.val) - 1]) if self.val else 0)
             self.train.append(float(self._sum) / since)
+            self._time()
+            self._mark = None
             self.val.append(loss(model, self._validation, self.device, 4 * training.batch))
             self._sum.zero_()
-        self.seconds += time.perf_counter() - started
+        if self._mark is None:
+            float(self._sum)  # waits for a GPU
+            self._mark = time.perf_counter(), self.step
+
+    def _time(self) -> None:
+        """Count the time since the mark, once a GPU has done its work."""
+        if self._mark is not None:
+            float(self._sum)
+            now, (then, step) = time.perf_counter(), self._mark
+            self.seconds, self.timed = self.seconds + now - then, self.timed + self.step - step
+            self._mark = now, self.step
+
+    @property
+    def speed(self) -> float:
+        """Tokens a second; NaN if nothing was timed."""
+        tokens = self.timed * self.training.batch * self.model.network.context
+        return tokens / self.seconds if self.seconds > 0 else math.nan
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All that `restore` needs."""
+        self._time()
         found: dict[str, NDArray[Any]] = {
             "step": np.array(self.step),
             "val": np.array(self.val),
             "train": np.array(self.train),
             "seconds": np.array(self.seconds),
+            "timed": np.array(self.timed),
             "sum": self._sum.cpu().numpy().copy(),
         }
         for name, parameter in self.model.named_parameters():
@@ -172,7 +195,8 @@ class Fit:
                 raise KeyError(name)
             self._optimizer.state[parameter] = state
         load_weights(self.model, {k[7:]: v for k, v in arrays.items() if k.startswith("weight/")})
-        self.step, self.seconds = int(arrays["step"]), float(arrays["seconds"])
+        self.step, self.timed = int(arrays["step"]), int(arrays["timed"])
+        self.seconds = float(arrays["seconds"])
         self.val, self.train = list(map(float, arrays["val"])), list(map(float, arrays["train"]))
         self._sum.copy_(torch.from_numpy(np.array(arrays["sum"])))
 
@@ -206,7 +230,7 @@ class _Batches:
 
     def take(self, seed: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets, shape (B, C), of the windows that the seed picks."""
-        u = torch.rand(2, self._batch, generator=generator(seed), dtype=torch.float64).numpy()
+        u = np.random.Generator(np.random.Philox(key=seed)).random((2, self._batch))
         (real, other), B = self._ends, self._batch
         share = self._training.real_share
         if share is None or real[-1] == 0 or other[-1] == 0:
@@ -220,14 +244,21 @@ class _Batches:
         )
         before = np.where(from_real, np.append(0, real)[which], np.append(0, other)[which])
         start = self._starts[which] + index - before
-        at = torch.from_numpy(start).to(self._device)[:, None] + self._offsets
+        at = self._sent(start)[:, None] + self._offsets
         found = self._tokens[at].long()
         x, y = found[:, :-1], found[:, 1:]
         if self._short:
-            end = torch.from_numpy(self._starts[which] + self._lengths[which]).to(self._device)
+            end = self._sent(self._starts[which] + self._lengths[which])
             y = torch.where(at[:, 1:] < end[:, None], y, MISSING)
         assert len(x) == B
         return x, y
+
+    def _sent(self, numbers: NDArray[np.int64]) -> Tensor:
+        """On the device, without waiting for it."""
+        tensor = torch.from_numpy(numbers)
+        if self._device == "cpu":
+            return tensor
+        return tensor.pin_memory().to(self._device, non_blocking=True)
 
 
 def _loss(logits: Tensor, targets: Tensor, reduction: str) -> Tensor:

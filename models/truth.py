@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from models import judging, markov, resumable, training
@@ -41,7 +42,11 @@ class Truth(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class MarkovTruth:
-    """The Markov source of the text; exact."""
+    """The Markov source of the text; exact.
+
+    The process is stationary, so after fewer tokens than its order its law is
+    that of the source of that lower order.
+    """
 
     source: markov.Markov
 
@@ -59,13 +64,20 @@ class MarkovTruth:
 
     def loss(self, documents: Documents) -> float:
         """Over predictions with a full context of the source's order."""
-        k = self.source.order + 1
-        windows = [
-            np.lib.stride_tricks.sliding_window_view(documents.tokens[a : a + length], k)
-            for a, length in zip(documents.starts, documents.lengths, strict=True)
-            if length >= k
-        ]
-        return markov.loss(self.source, np.concatenate(windows))
+        total, count = 0.0, 0
+        for order in range(1, self.source.order + 1):
+            source = markov.fit(self.source.tokens, self.source.s, order)
+            windows = [
+                sliding_window_view(documents.tokens[a : a + length], order + 1)
+                for a, length in zip(documents.starts, documents.lengths, strict=True)
+                if length > order
+            ]
+            if order < self.source.order:  # only where no more tokens are known
+                windows = [first[:1] for first in windows]
+            found = np.concatenate(windows)
+            total += markov.loss(source, found) * len(found)
+            count += len(found)
+        return total / count
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,9 @@ FIGURES = ("curves", "initial", "windows", "collapse_time", "schedules", "simple
 windows: with the law of T below them. collapse_time: mean T against n, a column an
 initial law. schedules: all cells on the same axes. simplex: the laws of all contexts,
 where s = 3. gpt: deviation of all cells, and validation losses; for GPT cells alone."""
+DETAILS = ("auto", "cell", "group")
+"""How much goes to the store: a run a cell, or a run a group of cells; auto: a run a cell up
+to `sweep.groups.MANY_CELLS`."""
 MODELS = ("statistical", "gpt")
 NO_CONTEXTS = {"context_length": 0, "context_draw": DRAWS[0], "unseen": UNSEEN[0]}
 """For a GPT, whose contexts are its own."""
@@ -79,6 +82,8 @@ class Tracking:
     uri: str | None
     experiment: str
     """Name of the MLflow experiment."""
+    detail: str
+    """One of `DETAILS`."""
     patience_seconds: float
     """How long finished workers wait for a store that does not answer."""
 
@@ -130,7 +135,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "grid": ("schedule", *AXES, "reuse", "zip", "alpha", "total"),
     "source": ("family", "s", "support", "seed"),
     "cluster": CLUSTER_KEYS,
-    "tracking": ("kind", "uri", "experiment", "patience_seconds"),
+    "tracking": ("kind", "uri", "experiment", "detail", "patience_seconds"),
 }  # fmt: skip
 """Every key a config may hold, by section; `model` may hold keys of the other model too, so
 that an experiment can be run with either."""
@@ -163,6 +168,14 @@ def parse(config: Mapping[str, Any]) -> Settings:
                 raise ConfigError(f"{path}: has to be given, as {path}=VALUE")
     grid, source = sections["grid"], sections["source"]
     cluster = parse_cluster(sections["cluster"])
+
+    gpt = parse_gpt(sections["model"]) if model == "gpt" else None
+    corpus = parse_corpus(sections["corpus"])
+    if gpt and corpus.truth == "markov" and corpus.order > gpt.network.context:
+        raise ConfigError(
+            f"corpus.order: got {corpus.order}; allowed: up to model.network.context, "
+            f"{gpt.network.context}"
+        )
     other = sections["model"] if model == "statistical" else NO_CONTEXTS
     name = checks.text(config["name"], "name")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
@@ -171,8 +184,8 @@ def parse(config: Mapping[str, Any]) -> Settings:
         name=name,
         purpose=checks.text(config["purpose"] or name, "purpose"),
         model=model,
-        gpt=parse_gpt(sections["model"]) if model == "gpt" else None,
-        corpus=parse_corpus(sections["corpus"]),
+        gpt=gpt,
+        corpus=corpus,
         context_length=checks.whole(other["context_length"], "model.context_length", 0, 64),
         context_draw=checks.choice(other["context_draw"], "model.context_draw", DRAWS),
         unseen=checks.choice(other["unseen"], "model.unseen", UNSEEN),
@@ -208,6 +221,7 @@ def _tracking(tracking: Mapping[str, Any], name: str, cluster: str) -> Tracking:
         kind=kind,
         uri=uri,
         experiment=checks.text(tracking["experiment"] or name, "tracking.experiment"),
+        detail=checks.choice(tracking["detail"], "tracking.detail", DETAILS),
         patience_seconds=checks.real(
             tracking["patience_seconds"], "tracking.patience_seconds", 0, 1e9, "a number from 0"
         ),

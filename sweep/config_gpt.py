@@ -51,6 +51,8 @@ class Gpt:
     measure: Measure
     device: str
     """One of `DEVICES`; auto: the GPU if there is one."""
+    compile: bool | None
+    """Whether networks are compiled before training; None: on a GPU."""
 
 
 def _names(section: type, without: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -58,7 +60,7 @@ def _names(section: type, without: tuple[str, ...] = ()) -> tuple[str, ...]:
 
 
 GPT_KEYS: dict[str, tuple[str, ...]] = {
-    "model": ("name", "network", "training", "sampling", "measure", "device"),
+    "model": ("name", "network", "training", "sampling", "measure", "device", "compile"),
     "model.network": _names(Network),
     "model.training": _names(Training),
     "model.sampling": _names(Sampling, ("temperature",)),
@@ -93,6 +95,9 @@ def parse_gpt(model: Mapping[str, Any]) -> Gpt:
         sampling=_sampling(model["sampling"], network.context),
         measure=_measure(model["measure"], network.context),
         device=checks.choice(model["device"], "model.device", DEVICES),
+        compile=None
+        if model["compile"] is None
+        else checks.flag(model["compile"], "model.compile"),
     )
 
 

@@ -5,15 +5,17 @@ not answer, results wait in the order in which they were computed, and the
 next ones are computed meanwhile.
 """
 
+import hashlib
+import os
 import tempfile
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweep import spool, summary
+from sweep import groups, spool, summary
 from sweep.grid import Cell, cell_from_params
 from sweep.laws import laws
 from sweep.summary_gpt import write_samples
@@ -31,6 +33,8 @@ class Address:
 
     parent: str
     """Run id of the sweep."""
+    grouped: bool = False
+    """Whether cells are logged in groups, see `sweep.groups`."""
     spool: Path
     """Folder for results that are not delivered yet."""
     known: frozenset[str] = frozenset()
@@ -73,6 +77,47 @@ def deliver(
     spool.remove(address.spool, cell.id)
 
 
+def deliver_group(
+    members: Sequence[tuple[Cell, str | None]], address: Address, tracker: Tracker
+) -> None:
+    """Log cells as one run, those with a traceback as failed, and forget them.
+
+    Raises OutageError if the store does not answer.
+    """
+    rows, results = [], {}
+    for cell, trace in members:
+        result = spool.read(address.spool, cell.id) if trace is None else None
+        if result is None:
+            error = (trace or "its result cannot be read").strip().splitlines()[-1][:500]
+            rows.append(groups.row(cell, [], "FAILED", {"error": error}))
+            continue
+        results[cell.id] = result
+        theory = laws(cell)
+        points = summary.points(cell, result.curves, theory, most=2)
+        points += summary.totals(cell, result.curves, theory)
+        rows.append(groups.row(cell, points, "FINISHED", {}))
+    start_ms = min((result.start_ms for result in results.values()), default=now_ms())
+    key = hashlib.sha256(" ".join(row.key for row in rows).encode()).hexdigest()[:12]
+    name = f"{groups.name(members[0][0])}, {len(members)} cells"
+    run = tracker.begin(
+        Identity(key=key, kind="group", name=name, parent=address.parent, start_ms=start_ms)
+    )
+    params = {k: v for k, v in rows[0].params.items() if all(r.params.get(k) == v for r in rows)}
+    tracker.log(run, groups.points(rows), start_ms=start_ms, params=params)
+    with tempfile.TemporaryDirectory(dir=address.spool) as folder:
+        for cell_id in results:
+            file = Path(folder) / f"{cell_id}.npz"
+            os.link(spool.curves_file(address.spool, cell_id), file)
+            tracker.attach(run, file, "curves")
+        for path in reversed(groups.write(Path(folder), rows)):  # what is read back comes last
+            tracker.attach(run, path)
+    end_ms = start_ms + max(1, round(1000 * sum(r.seconds for r in results.values())))
+    whole = len(results) == len(rows)
+    tracker.end(run, "FINISHED" if whole else "FAILED", end_ms=end_ms)
+    for cell, _ in members:
+        spool.remove(address.spool, cell.id)
+
+
 def log_failure(cell: Cell, address: Address, tracker: Tracker, trace: str) -> None:
     """Log a cell as FAILED, with the traceback as an artifact."""
     now = now_ms()
@@ -85,14 +130,17 @@ def log_failure(cell: Cell, address: Address, tracker: Tracker, trace: str) -> N
     tracker.end(run, "FAILED", end_ms=now, tags={"error": trace.strip().splitlines()[-1][:500]})
 
 
+Ended = tuple[Cell, str | None]
+"""A cell that is computed, or has failed with a traceback."""
+
+
 @dataclass(kw_only=True)
 class Queue:
     """Results on their way to the store, in order."""
 
     address: Address
     tracker: Tracker
-    waiting: deque[tuple[Cell, str | None]] = field(default_factory=deque)
-    """Cells that are computed, or (with a traceback) have failed."""
+    waiting: deque[Ended] = field(default_factory=deque)
     _tried: set[str] = field(default_factory=set)
     _next_try: float = 0.0
     reason: str = ""
@@ -101,36 +149,56 @@ class Queue:
     def add(self, cell: Cell, trace: str | None = None) -> None:
         self.waiting.append((cell, trace))
 
-    def send(self) -> Iterator[tuple[Cell, str | None]]:
+    def send(self) -> Iterator[Ended]:
         """Send what waits, if the store answers; yields each cell with the trace it failed with."""
         while self.waiting and time.monotonic() >= self._next_try:
-            cell, trace = self.waiting[0]
-            anew = cell.id not in self.address.known and cell.id not in self._tried
-            self._tried.add(cell.id)  # even one that failed may have made a run
             try:
-                if trace is not None:
-                    log_failure(cell, self.address, self.tracker, trace)
-                elif (result := spool.read(self.address.spool, cell.id)) is not None:
-                    deliver(cell, result, self.address, self.tracker, anew=anew)
+                yield self._send_one()
             except OutageError as error:
-                self.reason = str(error)
-                self._next_try = time.monotonic() + RETRY_SECONDS
-                return
-            except Exception:
-                if trace is not None:
-                    raise
-                # The store refuses this one: say so in its stead.
-                self.waiting[0] = (cell, traceback.format_exc())
-                continue
-            self.waiting.popleft()
-            yield cell, trace
+                self._wait(error)
 
-    def finish(self) -> Iterator[tuple[Cell, str | None] | None]:
+    def send_group(self) -> Iterator[Ended]:
+        """The same, all that waits as one group."""
+        if self.waiting and time.monotonic() >= self._next_try:
+            try:
+                deliver_group(list(self.waiting), self.address, self.tracker)
+            except OutageError as error:
+                self._wait(error)
+            else:
+                yield from self.waiting
+                self.waiting.clear()
+
+    def _wait(self, error: OutageError) -> None:
+        self.reason, self._next_try = str(error), time.monotonic() + RETRY_SECONDS
+
+    def _send_one(self) -> Ended:
+        cell, trace = self.waiting[0]
+        anew = cell.id not in self.address.known and cell.id not in self._tried
+        # A long cell has been logged as it went.
+        anew = anew and spool.started(self.address.spool, cell.id) is None
+        self._tried.add(cell.id)  # even one that failed may have made a run
+        if trace is None:
+            result = spool.read(self.address.spool, cell.id)
+            try:
+                if result is None:
+                    raise RuntimeError("the result cannot be read back from the spool")
+                deliver(cell, result, self.address, self.tracker, anew=anew)
+            except OutageError:
+                raise
+            except Exception:  # the store refuses this one: say so in its stead
+                trace = traceback.format_exc()
+                self.waiting[0] = cell, trace
+        if trace is not None:
+            log_failure(cell, self.address, self.tracker, trace)
+        self.waiting.popleft()
+        return cell, trace
+
+    def finish(self) -> Iterator[Ended | None]:
         """Send the rest, as long as patience lasts; None: nothing could be sent for a while."""
         deadline = time.monotonic() + self.address.patience
         while self.waiting:
             before = len(self.waiting)
-            yield from self.send()
+            yield from self.send_group() if self.address.grouped else self.send()
             if len(self.waiting) < before:
                 deadline = time.monotonic() + self.address.patience
             elif time.monotonic() > deadline:

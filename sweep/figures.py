@@ -66,11 +66,13 @@ ROWS = {
     "windows": ("sigma", "deviation", "T"),
 }
 """Kind of figure -> what is drawn of each cell, from top to bottom."""
-DRAWN = (
-    "sigma", "deviation", "collapse_time", "laws", "deviation/se_contexts", "retrained",
-    "loss_curve/val", "truth/loss/val",
-)  # fmt: skip
+DRAWN = ("sigma", "deviation", "collapse_time", "laws")
 """The stored curves that figures use."""
+DRAWN_GPT = (
+    "deviation", "deviation/se_contexts", "deviation/retrained", "loss_curve/val",
+    "loss_curve/step", "truth/loss/val",
+)  # fmt: skip
+"""Those of a GPT."""
 LABELS = {
     "p0": r"$p^{(0)}$",
     "sigma": r"$\sigma_m$",

@@ -57,10 +57,9 @@ def _draw_deviation(axes: "Axes", panels: Sequence[Panel]) -> None:
             m, values.mean(axis=0), yerr=2 * error, color=COLOURS[k % len(COLOURS)], lw=1.8,
             marker=MARKERS[k % len(MARKERS)], ms=5, capsize=2, elinewidth=1, label=panel.title,
         )  # fmt: skip
-    again = [p for p in shown if "retrained" in p.curves]
+    again = [p for p in shown if "deviation/retrained" in p.curves]
     if again:
-        apart = again[0].curves["laws"][:, 0] - again[0].curves["retrained"]
-        floor = float(np.abs(apart.astype(np.float64)).sum(axis=2).mean())
+        floor = float(again[0].curves["deviation/retrained"].mean())
         axes.axhline(floor, color=BAND, lw=1.4, ls=(0, (4, 2)), label="p(1), another seed")
     axes.set_xlabel("generation $m$")
     axes.set_ylabel(r"$\|p^{(m)} - p^{(1)}\|_1$, mean over contexts")
@@ -76,18 +75,18 @@ def _draw_losses(axes: "Axes", panel: Panel) -> None:
     from matplotlib import colormaps
 
     curves = panel.curves["loss_curve/val"].mean(axis=0)
-    M, E = curves.shape
+    M = len(curves)
     colours = colormaps["viridis"](np.linspace(0.0, 0.9, M))
-    x = np.arange(1, E + 1) / E
+    steps = panel.curves["loss_curve/step"][0]
     for m in range(1, M + 1):
         ends = m in (1, M) or M <= 6
         axes.plot(
-            x, curves[m - 1], color=colours[m - 1], lw=1.5, marker="o", ms=2.5,
+            steps[m - 1], curves[m - 1], color=colours[m - 1], lw=1.5, marker="o", ms=2.5,
             label=f"$m = {m}$" if ends else None,
         )  # fmt: skip
     truth = float(panel.curves["truth/loss/val"])
     axes.axhline(truth, color="black", lw=1.2, ls=":", label="p(0)")
-    axes.set_xlabel("share of training done")
+    axes.set_xlabel("step of training")
     axes.set_ylabel("validation loss, nats")
     axes.set_title(panel.title, fontsize=10)
     axes.legend(frameon=False, fontsize=8, ncols=2)

@@ -204,7 +204,9 @@ def memory(cell: Cell) -> int:
     """
     curves = 2 * 8 * 8 * cell.replicates * cell.generations
     if cell.recipe is not None:  # besides its network, which is the device's matter
-        return curves + 4 * cell.schedule.largest_pool(cell.generations)
+        laws = 4 * cell.recipe.measure.contexts * cell.source.s
+        laws *= cell.replicates * cell.generations
+        return curves + 4 * laws + 4 * cell.schedule.largest_pool(cell.generations)
     if cell.contexts is not None:
         law = 8 * cell.contexts.count(cell.source.s) * cell.source.s
         return curves + 12 * law * cell.replicates + law * (cell.generations + 1)
@@ -289,7 +291,7 @@ def _source(settings: Settings, S0: float | None, text: str | None) -> Source:
     fields = settings.source
     try:
         if text is not None:
-            counts = corpus.counts(corpus.encode(text, corpus.alphabet(text)))
+            counts = corpus.counts_of(text)
             size = len(counts)
             source = Source(family="text", s=size, support=size, S0=S0, counts=counts)
             return replace(source, S0=None)

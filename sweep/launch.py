@@ -26,7 +26,7 @@ import ray
 from ray import tune
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from sweep import nodes, packing
+from sweep import groups, nodes, packing
 from sweep.advance import Advance
 from sweep.checks import ConfigError
 from sweep.config_cluster import Cluster, check_address
@@ -185,8 +185,9 @@ def _quiet() -> None:
 
 
 def _quiet_loggers() -> None:
-    for name in ("ray", "ray.tune", "ray.train"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    # What a trial dies of is told by the sweep, with the cells it had.
+    for name in ("ray", "ray.tune", "ray.train", "ray.air"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def stop() -> None:
@@ -203,11 +204,14 @@ def run(
     found = _nodes()
     gpus = cluster.gpus_per_trial
     if gpus is None:
-        networks = any(cell.recipe is not None for cell in cells)
+        networks = job.device != "cpu" and any(cell.recipe is not None for cell in cells)
         gpus = 0.5 if networks and any(node.gpus for node in found) else 0.0
+    if gpus == 0 and job.device == "auto":
+        job = replace(job, device="cpu")  # no trial has asked for a GPU
     slots = max(1, sum(node.slots(cluster.cpus_per_trial, gpus) for node in found))
-    packs = packing.pack([packing.seconds(cell) for cell in cells], slots)
-    work = [[cells[i] for i in indices] for indices in packs]
+    units = groups.split(cells) if job.address.grouped else [[cell] for cell in cells]
+    packs = packing.pack([sum(map(packing.seconds, unit)) for unit in units], slots)
+    work = [[cell for i in indices for cell in units[i]] for indices in packs]
     storage = store.state / "tune"
     begun = storage / job.address.parent / "begun"
     shutil.rmtree(begun.parent, ignore_errors=True)  # of a driver that was killed

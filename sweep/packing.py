@@ -96,7 +96,9 @@ def _training_seconds(cell: Cell, recipe: Recipe) -> float:
     tokens = sum(
         training.length(cell.schedule.total(m), network.context) for m in range(1, M + 1)
     ) * (training.batch * network.context)
-    return 1.5 * 6 * size * tokens * cell.replicates / CPU_OPERATIONS
+    # p(1) a second time, and p(0), are one generation more each; others may have made them.
+    more = (recipe.measure.retrain + (recipe.truth == "trained") / cell.replicates) / M
+    return 1.5 * 6 * size * tokens * (1 + more) * cell.replicates / CPU_OPERATIONS
 
 
 def pack(costs: Sequence[float], slots: int) -> list[list[int]]:

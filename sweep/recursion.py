@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import device, gpt_recursion, ground
+from models import gpt_recursion, ground
+from models.device import Device, deterministic
 from models.gpt_recursion import Record, State
 from models.gpt_setting import Setting
 from models.ground import Ground
@@ -29,12 +30,13 @@ STATE = "state-{}"
 
 
 def recurse(
-    cell: Cell, folder: Path, shared: Path, checkpoint_seconds: float, device_name: str
+    cell: Cell, folder: Path, shared: Path, checkpoint_seconds: float, place: Device
 ) -> Generator[Advance, None, Curves]:
     """The curves of a GPT cell, each (R, M) and named like its metric, and besides
 
     laws (R, M, C, s): next-token laws, float32;  truth/laws (C, s) of p(0)
-    retrained (R, C, s): of p(1) trained with another seed, where that is measured
+    retrained (R, C, s): of p(1) trained with another seed, where that is measured, and
+    deviation/retrained (R,): how far from p(1) they are
     samples (R, M): text;  loss_curve/val, loss_curve/train (R, M, E)
     truth/NAME (): a metric at p(0);  collapse_time, absorption_time (R,)
 
@@ -42,7 +44,6 @@ def recurse(
     """
     recipe = cell.recipe
     assert recipe is not None
-    place = device.choose(recipe.training.precision, device_name)
     shelf = DiskShelf(folder / cell.id, shared, owner=cell.id, machine=place.fingerprint)
     setting = Setting(
         schedule=cell.schedule,
@@ -53,23 +54,31 @@ def recurse(
         device=place,
         every=checkpoint_seconds,
     )
-    with device.deterministic(place):
+    with deterministic(place):
+        lost: set[int] = set()
         while True:
             try:
                 return (yield from _run(cell, setting, shelf))
-            except MissingPieceError as lost:  # go back to before it, and make it again
-                for m in range(lost.t, cell.generations + 1):
+            except MissingPieceError as missing:
+                if missing.t in lost:
+                    raise
+                lost.add(missing.t)
+                # Go back to before it; what was drawn from it is then drawn again, to equal bits.
+                for m in range(missing.t, cell.generations + 1):
                     shelf.remove(STATE.format(m))
+                    for r in range(cell.replicates):
+                        shelf.remove(f"model-{r}-{m}")
 
 
 def _run(cell: Cell, setting: Setting, shelf: DiskShelf) -> Generator[Advance, None, Curves]:
     """From wherever the shelf stands to the last generation."""
-    base = yield from _told(ground.prepare(setting, shelf), cell, 1, 0.0, shelf)
+    base = yield from _told(ground.prepare(setting, shelf), cell, "p(0) and p(1)", 0.0, shelf)
     state, curves = _resumed(cell, shelf)
     while state.m < cell.generations:
         m = state.m + 1
         work = gpt_recursion.step(setting, base, state, shelf)
-        state, record = yield from _told(work, cell, m, (m - 1) / cell.generations, shelf)
+        done = (m - 1) / cell.generations
+        state, record = yield from _told(work, cell, f"generation {m}", done, shelf)
         curves = _longer(curves, record)
         shelf.save(STATE.format(m), curves | {"state/first": state.first})
         shelf.remove(STATE.format(m - 2))
@@ -114,11 +123,13 @@ def _finished(curves: dict[str, NDArray[Any]], base: Ground) -> Curves:
     }
     if base.retrained is not None:
         found["retrained"] = base.retrained.astype(np.float32)
+        apart = curves["laws"][:, 0].astype(np.float64) - base.retrained
+        found["deviation/retrained"] = np.abs(apart).sum(axis=2).mean(axis=1)
     return found | {f"truth/{name}": np.array(value) for name, value in base.record.items()}
 
 
 def _told(
-    work: Generator[Part, None, Any], cell: Cell, m: int, offset: float, shelf: DiskShelf
+    work: Generator[Part, None, Any], cell: Cell, name: str, offset: float, shelf: DiskShelf
 ) -> Generator[Advance, None, Any]:
     """The same work, told as progress of the cell."""
     while True:
@@ -127,7 +138,7 @@ def _told(
         except StopIteration as end:
             return end.value
         share = offset + part.share / cell.generations
-        what = f"generation {m}, {part.what} {part.share:.0%}"
+        what = f"{name}, {part.what} {part.share:.0%}"
         notes = tuple(shelf.refused)
         shelf.refused.clear()
         yield Advance(cell=cell.id, what=what, share=min(share, 1.0), notes=notes)

@@ -114,10 +114,11 @@ def _draw(
     for i in picked:
         with tempfile.TemporaryDirectory() as scratch:
             try:
-                file = tracker.fetch(done[i].row.run, "curves.npz", Path(scratch))
+                file = tracker.fetch(done[i].row.run, done[i].row.curves, Path(scratch))
             except FileNotFoundError:
                 continue  # the table still has the cell
-            curves = spool.load(file, figures.DRAWN)
+            names_drawn = figures.DRAWN_GPT if kind == "gpt" else figures.DRAWN
+            curves = spool.load(file, names_drawn)
         cell = done[i].cell
         panels.append(
             figures.Panel(
@@ -175,7 +176,7 @@ def close(tracker: Tracker, parent: Row, rows: Sequence[Row], cells: int) -> Sta
 def _notes(entries: Sequence[Entry]) -> list[str]:
     """The remarks of theory on the cells, each once, with the first cells it holds for."""
     found: dict[str, list[str]] = {}
-    for entry in entries:
+    for entry in entries[: tables.MOST_ROWS]:
         if entry.cell.recipe is not None:
             found.setdefault(spread_in_words(entry.row.metrics), []).append(entry.cell.name)
     for entry in entries[: tables.MOST_ROWS]:

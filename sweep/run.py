@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep import spool, texts, workers
+from sweep import groups, spool, texts, workers
 from sweep.advance import Advance
 from sweep.checks import ConfigError
 from sweep.config import Settings
@@ -60,6 +60,13 @@ class InterruptedSweepError(Exception):
 def check(settings: Settings) -> None:
     """Refuse what this machine cannot give; a trial would wait for ever. Raises ConfigError."""
     cluster = settings.cluster
+    if settings.gpt is not None and settings.gpt.device == "cuda":
+        from models.device import choose
+
+        try:
+            choose("auto", "cuda")
+        except ValueError as error:
+            raise ConfigError(f"model.{error}") from None
     usable = cluster.num_cpus or os.cpu_count() or 1
     if cluster.kind == "local" and cluster.cpus_per_trial > usable:
         raise ConfigError(
@@ -151,6 +158,7 @@ def execute(
             job = Job(
                 address=Address(
                     parent=parent,
+                    grouped=_grouped(settings, cells),
                     spool=address.state / "spool" / parent,
                     known=frozenset(rows),
                     failed=frozenset(key for key, row in rows.items() if row.status == "FAILED"),
@@ -164,6 +172,7 @@ def execute(
                 checkpoint_seconds=settings.cluster.checkpoint_seconds,
                 limit_seconds=settings.cluster.limit_seconds,
                 device=settings.gpt.device if settings.gpt else "auto",
+                compiled=settings.gpt.compile if settings.gpt else None,
             )
             if text is not None:
                 texts.keep(job.shared, text)
@@ -175,12 +184,10 @@ def execute(
                 ray.stop_behind()
                 if settings.cluster.kind == "ray":  # on other machines: what they log comes late
                     workers.gone(address, parent, STOP_SECONDS)
-                ended = tracker.read(parent)
-                for row in ended:
-                    if row.status == "RUNNING":  # a long cell, logged as it went
-                        tracker.end(row.run, "KILLED", end_ms=_now_ms())
+                for run in tracker.running(parent):  # a long cell, logged as it went
+                    tracker.end(run, "KILLED", end_ms=_now_ms())
                 tracker.end(parent, "KILLED", end_ms=_now_ms())
-                kept = sum(row.status == "FINISHED" for row in ended)
+                kept = sum(row.status == "FINISHED" for row in tracker.read(parent))
                 raise InterruptedSweepError(
                     f"{kept} of {len(cells)} cells are finished and kept"
                 ) from None
@@ -197,6 +204,8 @@ def execute(
                 log_failure(cell, job.address, tracker, f"{reason}\nits worker was lost")
             if silent:
                 rows = _by_cell(tracker.read(parent))
+            for run in tracker.running(parent):  # begun, and then begun again otherwise
+                tracker.end(run, "KILLED", end_ms=_now_ms())
             if waiting:
                 raise OutageError(f"{len(waiting)} of {len(cells)} cells could not be delivered")
             with contextlib.suppress(OSError):  # not empty where something was not delivered
@@ -334,6 +343,11 @@ def _identity(settings: Settings, identifier: str, command: str, commit: str) ->
 def _by_cell(rows: Sequence[Row]) -> dict[str, Row]:
     """Cell id -> its run; the finished one, should a lost answer have made a run twice."""
     return {row.key: row for row in sorted(rows, key=lambda row: row.status == "FINISHED")}
+
+
+def _grouped(settings: Settings, cells: Sequence[Cell]) -> bool:
+    detail = settings.tracking.detail
+    return detail == "group" or (detail == "auto" and len(cells) > groups.MANY_CELLS)
 
 
 def _donors(tracker: Tracker, cells: Sequence[Cell]) -> dict[str, tuple[str, str]]:

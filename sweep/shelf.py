@@ -8,7 +8,6 @@ with a reason, and made again.
 import contextlib
 import fcntl
 import json
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -42,11 +41,15 @@ class DiskShelf:
             pieces: Pieces = spool.load(path)
             about = json.loads(str(pieces.pop(ABOUT)))
             owner, machine = about["owner"], about["machine"]
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # a flipped bit can make zipfile raise almost anything
             self._note(f"{name} cannot be read ({type(error).__name__}): made again")
+            path.unlink(missing_ok=True)
             return None
         if owner != self._named(name, shared):
             self._note(f"{name} belongs to {owner}: made again")
+            return None
+        if machine != self._machine and name.endswith("-training"):
+            self._note(f"{name} was begun on {machine}: begun again")
             return None
         if machine != self._machine:
             self._note(f"{name} was made on {machine}, and used on {self._machine}")

@@ -67,9 +67,10 @@ def points(cell: Cell, curves: Curves, theory: Laws, most: int = MOST_STEPS) -> 
     for name in ("p_max", "deviation_p0", "support", "entropy", "js_p0", "tail"):
         rows[f"{name}/mean"] = curves[name][:, at - 1].mean(0)
     if cell.recipe is not None:
-        for name, row in summary_gpt.rows(curves).items():
+        # A speed is sent once the cell has ended: a cell that is cut measures it anew.
+        ended = curves["sigma"].shape[1] == cell.generations
+        for name, row in summary_gpt.rows(curves, speeds=ended).items():
             rows[name] = row[at - 1]
-        rows["survival/mean"] = rows["support/mean"] / cell.source.support
         if curves["truth/entropy"] > 0:
             rows["entropy_ratio/mean"] = rows["entropy/mean"] / curves["truth/entropy"]
     elif cell.contexts is None:
@@ -88,6 +89,12 @@ def points(cell: Cell, curves: Curves, theory: Laws, most: int = MOST_STEPS) -> 
     if cell.recipe is not None:
         found += [Point(key, 0, value) for key, value in summary_gpt.at_truth(curves).items()]
     return found
+
+
+def _renewed(cell: Cell) -> bool:
+    """Whether each generation of a GPT is p(1) anew: other real data, another seed."""
+    started = cell.recipe.training.start if cell.recipe else ""
+    return cell.schedule.name == "real" and started == "scratch"
 
 
 def totals(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
@@ -110,12 +117,12 @@ def totals(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
         if cell.replicates > 1:
             values["collapse_time/restricted_std"] = float(restricted.std(ddof=1))
     lost = curves["support"] < (cell.source.probabilities() > 0).sum()
-    if cell.contexts is None and lost.any(axis=1).all():
+    if cell.contexts is None and cell.recipe is None and lost.any(axis=1).all():
         values["extinction_time/mean"] = float(lost.argmax(axis=1).mean() + 1)
     if (absorbed > 0).all():
         values["absorption_time/mean"] = float(absorbed.mean())
     if cell.recipe is not None:
-        values |= summary_gpt.spread(curves, cell.schedule.name)
+        values |= summary_gpt.spread(curves, renewed=_renewed(cell))
     values |= theory.values
     if reached.all():
         values.pop("collapse_time/restricted_exact", None)

@@ -13,19 +13,20 @@ from numpy.typing import NDArray
 OWN = {
     "loss/val": "loss/val", "loss/val_best": "loss/val_best", "loss/train": "loss/train",
     "self_perplexity": "self_perplexity/mean", "deviation/se_contexts": "deviation/se_contexts",
-    "tokens_per_second/train": "tokens_per_second/train",
-    "tokens_per_second/sample": "tokens_per_second/sample",
 }  # fmt: skip
-"""Curve -> metric, the mean over replicates; distinct_n/k besides."""
+"""Curve -> metric, the mean over replicates; distinct_n/k and speeds besides."""
+SPEEDS = ("tokens_per_second/train", "tokens_per_second/sample")
 AT_TRUTH = {"sigma", "p_max", "deviation_p0", "entropy", "tail", "js_p0"}
 """Shared metrics that are logged at step 0, of p(0)."""
 
 Curves = dict[str, NDArray[Any]]
 
 
-def rows(curves: Curves) -> dict[str, NDArray[np.float64]]:
+def rows(curves: Curves, *, speeds: bool) -> dict[str, NDArray[np.float64]]:
     """Metric -> its value at each generation, (M,)."""
     names = OWN | {name: name for name in curves if name.startswith("distinct_n/")}
+    if speeds:
+        names |= dict(zip(SPEEDS, SPEEDS, strict=True))
     return {metric: curves[name].mean(axis=0) for name, metric in names.items()}
 
 
@@ -35,7 +36,7 @@ def at_truth(curves: Curves) -> dict[str, float]:
     return found | {"loss/val": float(curves["truth/loss/val"])}
 
 
-def spread(curves: Curves, schedule: str) -> dict[str, float]:
+def spread(curves: Curves, *, renewed: bool) -> dict[str, float]:
     """What makes p(1) another model: another seed, or other real data as well.
 
     deviation/retrained      mean L1 distance of p(1) from itself trained with another seed
@@ -44,18 +45,18 @@ def spread(curves: Curves, schedule: str) -> dict[str, float]:
     spread/corpus            the same for another real sample, training apart
 
     Two copies differ by twice the variance. Other real samples are those of other
-    replicates, or for schedule `real` those of other generations; else the last
-    is absent.
+    replicates, or those of other generations where all are trained like p(1)
+    (`renewed`: schedule real); else the last is absent.
     """
     found: dict[str, float] = {}
     laws = curves["laws"].astype(np.float64)
     retraining = 0.0
     if "retrained" in curves:
         apart = laws[:, 0] - curves["retrained"]
-        found["deviation/retrained"] = float(np.abs(apart).sum(axis=2).mean())
+        found["deviation/retrained"] = float(curves["deviation/retrained"].mean())
         retraining = float((apart**2).sum(axis=2).mean()) / 2
         found["spread/retraining"] = retraining**0.5
-    others = laws.transpose(1, 0, 2, 3) if schedule == "real" else laws[:, :1]
+    others = laws.transpose(1, 0, 2, 3) if renewed else laws[:, :1]
     if "retrained" in curves and len(others) > 1:
         both = float(others.var(axis=0, ddof=1).sum(axis=-1).mean())
         found["spread/corpus"] = max(0.0, both - retraining) ** 0.5
@@ -91,5 +92,5 @@ def write_samples(curves: Curves, folder: Path) -> list[Path]:
         for r, texts in enumerate(curves["samples"])
         for m, text in enumerate(texts, start=1)
     ]
-    path.write_text("\n".join(parts))
+    path.write_text("\n".join(parts), encoding="utf-8")
     return [path]

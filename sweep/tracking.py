@@ -49,7 +49,7 @@ class Identity:
 
     key: str
     """Id of the sweep or the cell."""
-    kind: Literal["sweep", "cell"]
+    kind: Literal["sweep", "group", "cell"]
     name: str
     """For people."""
     parent: str | None
@@ -101,7 +101,14 @@ class Tracker(Protocol):
         ...
 
     def read(self, parent: str | None, key: str | None = None) -> list[Row]:
-        """The cells of a sweep (parent given), or the sweeps, latest first; of one key if given."""
+        """The cells of a sweep (parent given), or the sweeps, latest first; of one key if given.
+
+        Cells that are logged as a group are there like those with a run of their own.
+        """
+        ...
+
+    def running(self, parent: str) -> list[str]:
+        """Ids of the runs below a sweep's that have not ended."""
         ...
 
     def finished(self) -> dict[str, Row]:

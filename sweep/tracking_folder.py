@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sweep.groups import expand
 from sweep.summary import Point
 from sweep.tracking import Identity, Row, Status
 
@@ -18,9 +19,12 @@ class FolderTracker:
         self.folder = folder
 
     def begin(self, identity: Identity, *, anew: bool = False) -> str:
-        rows = [] if anew else self.read(identity.parent, identity.key)
-        if rows:
-            return rows[0].run
+        if not anew:
+            for path, document in self._documents():
+                if (document["kind"], document["parent"], document["key"]) == (
+                    identity.kind, identity.parent, identity.key,
+                ):  # fmt: skip
+                    return path.stem
         run = uuid.uuid4().hex
         self._save(
             run,
@@ -67,19 +71,25 @@ class FolderTracker:
         self._save(run, document)
 
     def read(self, parent: str | None, key: str | None = None) -> list[Row]:
-        rows = [
-            _row(path.stem, document)
-            for path, document in self._documents()
-            if document["parent"] == parent and key in (None, document["key"])
-        ]
+        own: list[Row] = []
+        groups: list[Row] = []
+        for path, document in self._documents():
+            if document["parent"] == parent:
+                (groups if document["kind"] == "group" else own).append(_row(path.stem, document))
+        rows = [row for row in [*own, *expand(groups, self.fetch)] if key in (None, row.key)]
         return sorted(rows, key=lambda row: -row.start_ms)
 
-    def finished(self) -> dict[str, Row]:
-        return {
-            document["key"]: _row(path.stem, document)
+    def running(self, parent: str) -> list[str]:
+        return [
+            path.stem
             for path, document in self._documents()
-            if document["kind"] == "cell" and document["status"] == "FINISHED"
-        }
+            if document["parent"] == parent and document["status"] == "RUNNING"
+        ]
+
+    def finished(self) -> dict[str, Row]:
+        parents = [path.stem for path, document in self._documents() if document["parent"] is None]
+        rows = [row for parent in parents for row in self.read(parent)]
+        return {row.key: row for row in rows if row.status == "FINISHED"}
 
     def fetch(self, run: str, artifact: str, folder: Path) -> Path:
         path = self.folder / run / artifact

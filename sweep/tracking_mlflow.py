@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from sweep.groups import expand
 from sweep.stores import beside, line, probe_database, probe_sqlite, redact, sqlite_file
 from sweep.summary import Point
 from sweep.tracking import Identity, OutageError, Row, Status, StoreError
@@ -74,9 +75,10 @@ class MlflowTracker:
 
     @answering()
     def begin(self, identity: Identity, *, anew: bool = False) -> str:
-        rows = [] if anew else self.read(identity.parent, identity.key)
-        if rows:
-            return rows[0].run
+        if not anew and self._experiment is not None:
+            found = next(self._search(identity.kind, identity.parent, identity.key), None)
+            if found is not None:
+                return found.run
         if self._experiment is None:
             self._experiment = self._create_experiment()
         tags = {
@@ -149,18 +151,23 @@ class MlflowTracker:
 
     @answering()
     def read(self, parent: str | None, key: str | None = None) -> list[Row]:
-        kind = "sweep" if parent is None else "cell"
-        filters = [f"tags.`sweep.kind` = '{kind}'"]
-        if parent is not None:
-            filters.append(f"tags.`mlflow.parentRunId` = '{parent}'")
-        if key is not None:
-            filters.append(f"tags.{kind} = '{key}'")
-        return list(self._search(" and ".join(filters), kind))
+        if parent is None:
+            return list(self._search("sweep", None, key))
+        groups = list(self._search("group", parent))
+        members = [row for row in expand(groups, self.fetch) if key in (None, row.key)]
+        return [*self._search("cell", parent, key), *members]
+
+    @answering()
+    def running(self, parent: str) -> list[str]:
+        open_ones = "attributes.status = 'RUNNING'"
+        kinds = ("cell", "group")
+        return [row.run for kind in kinds for row in self._search(kind, parent, more=open_ones)]
 
     @answering()
     def finished(self) -> dict[str, Row]:
-        query = "tags.`sweep.kind` = 'cell' and attributes.status = 'FINISHED'"
-        return {row.key: row for row in self._search(query, "cell")}
+        done = "attributes.status = 'FINISHED'"
+        rows = [*self._search("cell", more=done), *expand([*self._search("group")], self.fetch)]
+        return {row.key: row for row in rows if row.status == "FINISHED"}
 
     def fetch(self, run: str, artifact: str, folder: Path) -> Path:
         from mlflow.exceptions import MlflowException
@@ -170,14 +177,22 @@ class MlflowTracker:
         except (MlflowException, OSError) as error:
             raise FileNotFoundError(f"run {run} has no artifact {artifact}: {error}") from None
 
-    def _search(self, query: str, kind: str) -> Iterator[Row]:
+    def _search(
+        self, kind: str, parent: str | None = None, key: str | None = None, more: str = ""
+    ) -> Iterator[Row]:
+        """Runs of a kind, latest first."""
         if self._experiment is None:
             return
+        filters = [f"tags.`sweep.kind` = '{kind}'", *([more] if more else [])]
+        if parent is not None:
+            filters.append(f"tags.`mlflow.parentRunId` = '{parent}'")
+        if key is not None:
+            filters.append(f"tags.{kind} = '{key}'")
         token: str | None = None
         while True:
             page = self._client.search_runs(
                 [self._experiment],
-                filter_string=query,
+                filter_string=" and ".join(filters),
                 max_results=1000,
                 order_by=["attributes.start_time DESC"],
                 page_token=token,
@@ -264,7 +279,7 @@ def quiet() -> None:
     for name, value in (
         ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2"),
         ("MLFLOW_HTTP_REQUEST_TIMEOUT", "30"),
-        ("MLFLOW_LOGGING_LEVEL", "ERROR"),
+        ("MLFLOW_LOGGING_LEVEL", "CRITICAL"),  # what fails is told by the sweep, in a line
         ("MLFLOW_DISABLE_TELEMETRY", "true"),
         ("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"),
         ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false"),

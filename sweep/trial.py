@@ -8,6 +8,7 @@ A store that does not answer holds nothing up: results wait on disk, in order.
 """
 
 import contextlib
+import itertools
 import signal
 import tempfile
 import threading
@@ -18,7 +19,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sweep import spool, summary
+from sweep import groups, spool, summary
 from sweep.advance import Advance
 from sweep.delivery import Address, Queue, identity, now_ms
 from sweep.grid import Cell
@@ -42,6 +43,8 @@ class Job:
     """A cell that takes longer fails; None: no limit."""
     device: str = "auto"
     """Where a GPT runs, see `models.device.choose`."""
+    compiled: bool | None = None
+    """Whether a GPT is compiled, see there."""
     donors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Cell id -> run and artifact with the curves of a cell that another sweep has finished."""
     driver: int = 0
@@ -66,11 +69,12 @@ def compute(cell: Cell, job: Job) -> Generator[Advance, None, Curves]:
     """The curves of a cell, by whichever model it is of."""
     if cell.recipe is None:
         return (yield from simulate(cell, job.address.spool, job.checkpoint_seconds))
-    from sweep.recursion import recurse  # imports torch, which statistical sweeps never do
+    from models.device import choose  # imports torch, which statistical sweeps never do
+    from sweep.recursion import recurse
 
-    return (
-        yield from recurse(cell, job.address.spool, job.shared, job.checkpoint_seconds, job.device)
-    )
+    place = choose(cell.recipe.training.precision, job.device, compiled=job.compiled)
+    folder = job.address.spool
+    return (yield from recurse(cell, folder, job.shared, job.checkpoint_seconds, place))
 
 
 def run_cells(
@@ -95,7 +99,9 @@ def run_cells(
         known=job.address.known | before.keys(),
     )
     queue = Queue(address=address, tracker=tracker)
-    for cell in cells:
+    units = groups.split(cells) if address.grouped else [list(cells)]
+    last = {unit[-1].id for unit in units}
+    for cell in itertools.chain(*units):
         if job.driver and not Path(f"/proc/{job.driver}").exists() and Path("/proc/self").exists():
             return  # the driver was killed; another may be at these cells already
         if cell.id in before and before[cell.id].status == "FINISHED":
@@ -109,7 +115,15 @@ def run_cells(
             queue.add(cell, traceback.format_exc())
         else:
             queue.add(cell)
-        yield from map(_outcome, queue.send())
+        if not address.grouped:
+            yield from map(_outcome, queue.send())
+        elif cell.id in last:
+            yield from _waited(queue)
+    yield from _waited(queue)
+
+
+def _waited(queue: Queue) -> Iterator[Outcome | Advance]:
+    """Send all that waits, as long as patience lasts; then say what still waits."""
     for sent in queue.finish():
         if sent is not None:
             yield _outcome(sent)
@@ -118,6 +132,7 @@ def run_cells(
             yield Advance(cell=first.id, what="waits for the store", share=1.0)
     for cell, _ in queue.waiting:
         yield Outcome(cell=cell, error=queue.reason, waits=True)
+    queue.waiting.clear()
 
 
 def _outcome(sent: tuple[Cell, str | None]) -> Outcome:
@@ -156,10 +171,11 @@ def _computed(
     notes: tuple[str, ...] = ()
     if curves is None:
         curves, notes = yield from _watched(cell, job, tracker, compute(cell, job))
+    begun = spool.started(folder, cell.id)
     result = spool.Result(
         curves=curves,
-        start_ms=spool.started(folder, cell.id) or start_ms,
-        seconds=time.perf_counter() - start,
+        start_ms=start_ms if begun is None else begun,
+        seconds=time.perf_counter() - start if begun is None else (now_ms() - begun) / 1000,
         notes=notes,
     )
     spool.write(folder, cell.id, result, cell.params)

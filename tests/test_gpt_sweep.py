@@ -13,14 +13,16 @@ import numpy as np
 import pytest
 
 from models import corpus
+from models.device import Device
+from models.shelf import MissingPieceError
 from sweep import spool, texts
 from sweep.checks import ConfigError
-from sweep.grid import cell_from_params, expand
+from sweep.grid import Cell, cell_from_params, expand
 from sweep.recursion import recurse
 from sweep.shelf import DiskShelf
 from sweep.tracking_mlflow import MlflowTracker
 from tests.compose import settings
-from tests.drive import finish
+from tests.drive import tell
 from tests.shell import metric_rows, start, sweep
 
 TINY = (
@@ -30,6 +32,7 @@ TINY = (
     "model.training.evaluations=2", "model.sampling.streams=4", "model.measure.contexts=20",
     "model.measure.validation=45", "model.measure.tokens=45",
 )  # fmt: skip
+CPU = Device(name="cpu", bfloat16=False, compiled=False)
 SLOW = (
     *TINY, "grid.schedule=partial", "grid.n=450", "model.training.steps=60",
     "cluster.checkpoint_seconds=0", "model.measure.retrain=false",
@@ -192,7 +195,7 @@ def test_both_models_in_one_comparison(tmp_path: Path) -> None:
         gpt, counted = rows["gpt", schedule], rows["statistical", schedule]
         assert gpt.params["S0"] == counted.params["S0"]
         shared = {k for k in counted.metrics if k.endswith(("/mean", "/se"))} - {
-            "collapse_time/mean", "absorption_time/mean", "extinction_time/mean",
+            "collapse_time/mean", "absorption_time/mean", "extinction_time/mean", "survival/mean",
         }  # fmt: skip
         assert {k for k in shared if not k.startswith("collapse")} <= gpt.metrics.keys()
         assert {
@@ -215,7 +218,10 @@ def test_both_models_in_one_comparison(tmp_path: Path) -> None:
 
 
 def numbers(folder: Path) -> list[tuple[str, str, int, float]]:
-    return [row for row in metric_rows(folder) if not row[1].startswith("tokens_per_second")]
+    """All points but the speeds, which differ; none of either is there twice."""
+    rows = metric_rows(folder)
+    assert len({row[:3] for row in rows}) == len(rows)
+    return [row for row in rows if not row[1].startswith("tokens_per_second")]
 
 
 @pytest.fixture(scope="module")
@@ -265,45 +271,99 @@ def test_what_runs_is_seen_in_the_store_and_an_interrupt_leaves_none_running(
     assert {row.status for row in tracker.read(parent.run)} == {"KILLED"}
 
 
-def test_pieces_that_are_torn_or_foreign_are_made_again(tmp_path: Path) -> None:
-    """Each kind of piece, torn and swapped for another cell's; the reason is on record."""
-    cell, other = expand(settings(*TINY, "grid.schedule=[full,partial]"))[0]
+@pytest.mark.parametrize("schedule", ["full", "accumulate", "random"])
+def test_pieces_that_are_torn_or_foreign_are_made_again(tmp_path: Path, schedule: str) -> None:
+    """Killed while it trains model 4; then each piece in turn torn, or that of another cell."""
+    options = (*TINY, f"grid.schedule={schedule}", "generations=4", "model.measure.retrain=false")
+    (cell,), _ = expand(settings(*options))
+    (other,), _ = expand(settings(*options, "seed=1"))
     texts.keep(tmp_path / "shared", corpus.embedded())
 
-    def run(folder: Path, given: object = cell) -> dict[str, np.ndarray]:
-        assert given in (cell, other)
-        return finish(
-            recurse(cell if given is cell else other, folder, tmp_path / "shared", 1e9, "cpu")
-        )
+    def run(given: Cell = cell, folder: str = "a") -> tuple[dict[str, np.ndarray], str]:
+        told, curves = tell(recurse(given, tmp_path / folder, tmp_path / "shared", 1e9, CPU))
+        return curves, " ".join(note for advance in told for note in advance.notes)
 
-    whole = run(tmp_path / "a")
-    run(tmp_path / "a", other)
-    pieces = sorted((tmp_path / "a" / cell.id).glob("*.npz"))
-    assert {p.name.split("-")[0] for p in pieces} == {"model", "set", "state"}
-    for path in [*pieces, *sorted((tmp_path / "shared").glob("*.npz"))]:
+    whole, notes = run()
+    assert notes == ""
+    shared = sorted((tmp_path / "shared").glob("first-*.npz"))
+    run(other)
+    own = tmp_path / "a" / cell.id
+    (own / "state-4.npz").unlink()
+    (own / "model-0-4.npz").unlink()
+    kept = {path.name: path.read_bytes() for path in own.glob("*.npz")}
+    noted = set()
+    for path in [*map(own.joinpath, sorted(kept)), *shared]:
         good = path.read_bytes()
         foreign = tmp_path / "a" / other.id / path.name
-        bad = [good[: len(good) // 2]] + ([foreign.read_bytes()] if foreign.exists() else [])
+        bad = [good[: len(good) // 2]] + [f.read_bytes() for f in [foreign] if f.exists()]
         for content in bad:
+            for old in own.glob("*.npz"):
+                old.unlink()
+            for name, piece in kept.items():
+                (own / name).write_bytes(piece)
             path.write_bytes(content)
-            (tmp_path / "a" / cell.id / "state-3.npz").unlink(missing_ok=True)
-            again = run(tmp_path / "a")
+            again, notes = run()
             for name, values in whole.items():
                 if not name.startswith("tokens_per_second"):
                     assert np.array_equal(values, again[name]), (path.name, name)
+            if f"{path.stem} " in notes:
+                assert "made again" in notes
+                noted.add(path.stem)
         path.write_bytes(good)
-    shelf = DiskShelf(tmp_path / "a" / cell.id, tmp_path, owner=cell.id, machine="this")
-    path = tmp_path / "a" / cell.id / "state-2.npz"
-    shelf.save("state-2", {"x": np.zeros(3)})
-    assert shelf.load("state-2") is not None
-    path.write_bytes(path.read_bytes()[:40])
-    assert shelf.load("state-2") is None
-    assert shelf.refused == ["state-2 cannot be read (BadZipFile): made again"]
-    DiskShelf(path.parent, tmp_path, owner=other.id, machine="this").save(
-        "state-2", {"x": np.zeros(3)}
+    needed = {"state-3", "set-0-4", *(path.stem for path in shared)}
+    needed |= {"set-0-1", "set-0-2", "set-0-3"} if schedule == "accumulate" else set()
+    assert needed <= noted
+
+
+def test_a_piece_lost_twice_is_an_error_and_no_endless_loop(tmp_path: Path) -> None:
+    """A disk that keeps no set."""
+    (cell,), _ = expand(
+        settings(*TINY, "grid.schedule=accumulate", "generations=6", "model.measure.retrain=false")
     )
-    assert shelf.load("state-2") is None
-    assert shelf.refused[1] == f"state-2 belongs to state-2 of cell {other.id}: made again"
+    texts.keep(tmp_path / "shared", corpus.embedded())
+    work = recurse(cell, tmp_path, tmp_path / "shared", 1e9, CPU)
+
+    def keep_no_set() -> None:
+        for _ in work:
+            (tmp_path / cell.id / "set-0-3.npz").unlink(missing_ok=True)
+
+    with pytest.raises(MissingPieceError):
+        keep_no_set()
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path: Path) -> None:
+    shelf = DiskShelf(tmp_path, tmp_path, owner="me", machine="this")
+    shelf.save("piece", {"x": np.arange(3)})
+    path = tmp_path / "piece.npz"
+    good = path.read_bytes()
+    for bit in range(0, 8 * len(good), 5):
+        content = bytearray(good)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        found = shelf.load("piece")
+        assert found is None or (found.keys() == {"x"} and found["x"].tolist() == [0, 1, 2])
+        assert path.exists() == (found is not None)
+
+
+def test_one_process_makes_a_shared_piece(tmp_path: Path) -> None:
+    one, other = (DiskShelf(tmp_path, tmp_path, owner=k, machine="this") for k in "ab")
+    with one.claim("first") as mine, other.claim("first") as its, other.claim("second") as another:
+        assert (mine, its, another) == (True, False, True)
+    with other.claim("first") as its:
+        assert its
+
+
+def test_workers_of_ray_share_p1_and_give_the_same_bits(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    options = [a for a in TINY if not a.startswith("cluster")]
+    assert sweep(here, *options, "cluster=inline").returncode == 0
+    done = sweep(there, *options, "cluster.num_cpus=2")
+    assert done.returncode == 0, done.stderr
+    assert numbers(here) == numbers(there)
+    assert len(list(there.glob("mlflow-state/shared/first-*.npz"))) == 1
+    assert not list(there.glob("mlflow-state/shared/*-training.npz"))
 
 
 def test_the_preset_of_the_paper_runs(tmp_path: Path) -> None:

@@ -192,15 +192,19 @@ def test_a_run_killed_anywhere_ends_in_the_same_bits() -> None:
     run(given, shelf, 2)
     count = -shelf.left
     assert count > 20  # two trainings of p(0) and p(1), texts, and what lies between
-    kinds = set()
-    for k in range(1, count + 1, 2):
+    kinds: set[str] = set()
+    for k in range(1, count + 1):
         shelf = Dying(k)
         with pytest.raises(Killed):
             run(given, shelf, 2)
-        kinds |= {name.split("-")[0] + name.split("-")[-1] for name in shelf.pieces}
+        kinds |= {name.split("-")[0] + " " + name.split("-")[-1] for name in shelf.pieces}
         shelf.left = 0
         again = run(given, shelf, 2)
         assert all(same(a, b) for a, b in zip(whole, again, strict=True)), k
+    told = " ".join(sorted(kinds))  # trainings of p(0), p(1) and p(2), and texts in the middle
+    assert all(kind in told for kind in ("truth training", "first training", "model training"))
+    assert "set 1" in told
+    assert "measure" in told
 
 
 def test_nothing_finished_is_done_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -345,13 +345,20 @@ def test_a_server_killed_in_mid_sweep(
     command = (*LONG, "tracking.experiment=killed", f"tracking.uri={lab.uri}")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-        process = start(tmp_path, *command)
+        process = start(tmp_path, *command, "tracking.patience_seconds=2")
     wait_for_cells(lab, "killed", 1)
     lab.kill()
-    process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert list(tmp_path.glob("sweep-state-*/spool/*/*/curves.npz"))  # computed, not delivered
+    assert "the store does not answer" in err
+    assert "Traceback" not in err
+    waiting = list(tmp_path.glob("sweep-state-*/spool/*/*/result.json"))
+    assert waiting  # computed, not delivered
     lab.start_again()
+    send = [sys.executable, "-m", "sweep.report", "deliver=true", f"tracking.uri={lab.uri}"]
+    done = subprocess.run(send, cwd=tmp_path, capture_output=True, text=True)
+    assert f"{len(waiting)} results delivered" in done.stdout, done.stderr
+    assert not list(tmp_path.glob("sweep-state-*/spool/*/*/result.json"))
     process = start(tmp_path, *command)
     wait_for_cells(lab, "killed", 4)
     lab.kill()

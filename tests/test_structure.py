@@ -42,6 +42,7 @@ FLOORS = [
     {"sweep.laws", "sweep.summary_gpt"},
     {"sweep.summary"},
     {"sweep.packing", "sweep.spool", "sweep.tracking", "sweep.advance"},
+    {"sweep.groups"},
     {
         "sweep.simulate",
         "sweep.shelf",

@@ -1,6 +1,6 @@
 """Points per second into each kind of store, through this project's own tracker.
 
-    python -m tests.benchmarks.tracking
+    python -m tests.benchmarks tracking
 
 A run is what a cell sends: begin, points and params, an artifact, end. Processes
 are connected before the clock starts. The server is the one of `make tracking-up`:
@@ -23,6 +23,7 @@ from sweep import server
 from sweep.summary import Point
 from sweep.tracking import Identity
 from sweep.tracking_mlflow import MlflowTracker
+from tests.benchmarks import Table
 
 POINTS = [Point(f"metric{k}/mean", m, m / 100 + k) for k in range(13) for m in range(1, 51)]
 """Thirteen metrics of fifty generations."""
@@ -103,9 +104,9 @@ def running() -> Iterator[tuple[server.Server, str]]:
             server.down(own)
 
 
-def main() -> None:
-    """Print the table."""
-    print(f"{'store':<20}{'writers':>9}{'runs':>7}{'seconds':>10}{'runs/s':>10}{'points/s':>12}")
+def main() -> list[Table]:
+    """Every store with one, two and eight processes that write."""
+    rows = []
     with (
         tempfile.TemporaryDirectory() as name,
         running() as (own, address),
@@ -121,12 +122,12 @@ def main() -> None:
                 runs = max(LEAST_RUNS // writers, 6)
                 seconds = write(uri, "benchmark", writers=writers, runs=runs)
                 each = writers * runs / seconds
-                print(
-                    f"{store:<20}{writers:>9}{writers * runs:>7}{seconds:>10.2f}{each:>10.1f}"
-                    f"{each * len(POINTS):>12,.0f}"
-                )
-    print(f"{len(POINTS)} points a run; {os.cpu_count()} cores")
-
-
-if __name__ == "__main__":
-    main()
+                points = f"{each * len(POINTS):,.0f}"
+                rows.append([store, str(writers), f"{seconds:.2f}", f"{each:.1f}", points])
+    return [
+        Table(
+            title=f"Runs of {len(POINTS)} points into a store, {os.cpu_count()} cores",
+            header=["store", "writers", "seconds", "runs/s", "points/s"],
+            rows=rows,
+        )
+    ]
