@@ -60,7 +60,7 @@ class InterruptedSweepError(Exception):
 def check(settings: Settings) -> None:
     """Refuse what this machine cannot give; a trial would wait for ever. Raises ConfigError."""
     cluster = settings.cluster
-    if settings.gpt is not None and settings.gpt.device == "cuda":
+    if settings.gpt is not None and settings.gpt.device == "cuda" and cluster.kind != "ray":
         from models.device import choose
 
         try:

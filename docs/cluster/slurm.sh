@@ -24,6 +24,7 @@ ip=$(srun --nodes=1 --ntasks=1 -w "${nodes[0]}" hostname -I | cut -d' ' -f1)
 common=(--block --disable-usage-stats "--num-cpus=$SLURM_CPUS_PER_TASK")
 started=()
 sweep=
+# shellcheck disable=SC2317  # called by the trap
 stop() {
     [ -z "$sweep" ] || kill -TERM "$sweep" 2>/dev/null || true   # keeps what is finished
     [ -z "$sweep" ] || wait "$sweep" || true
