@@ -65,6 +65,7 @@ class Cluster:
         """Start the head (1) or another node, and wait until it has joined."""
         command = [str(BIN / "ray"), "start", f"--node-ip-address={self.host(node)}", "--block",
                    "--disable-usage-stats", f"--temp-dir={self.folder}/r{node}",
+                   f"--dashboard-agent-listen-port={free_port()}",
                    "--object-store-memory=100000000", *options]  # fmt: skip
         if node == 1:
             command += ["--head", f"--port={self.port}", f"--dashboard-port={self.dashboard}"]
