@@ -257,6 +257,8 @@ def _explain(error: Exception, arguments: Sequence[str]) -> str:
             return "experiment: write +experiment=NAME, with the plus"
         if key.startswith("model.") and key in key_paths():
             return f"{key}: is not a key of the model chosen; leave it out, or choose model=gpt"
+        if key.startswith("cluster.") and key in key_paths():
+            return f"{key}: is not a key of the cluster chosen; leave it out, or choose another"
         paths = {path.split(".")[-1]: path for path in reversed(key_paths())}
         hint = f"; did you mean {paths[key]}?" if key in paths else nearest(key, key_paths())
         return f"{key}: unknown key{hint}"

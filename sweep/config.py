@@ -8,6 +8,7 @@ one cell (`sweep.grid`) or on the outside world (`sweep.run`).
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from models.contexts import DRAWS, UNSEEN
@@ -15,6 +16,7 @@ from models.schedules import LARGEST_SAMPLE, RULES
 from models.source import FAMILIES
 from sweep import checks
 from sweep.checks import ConfigError, nearest
+from sweep.config_cluster import CLUSTER_KEYS, Cluster, needed, parse_cluster
 from sweep.config_gpt import CORPUS_KEYS, GPT_KEYS, Corpus, Gpt, parse_corpus, parse_gpt
 
 AXES = ("n", "N", "K", "S0", "temperature")
@@ -69,25 +71,6 @@ class SourceSettings:
     support: int
     seed: int
     """Which draw; dirichlet only."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """Where trials run."""
-
-    kind: str
-    """local (Ray on this machine) or inline (this process)."""
-    num_cpus: int | None
-    """Cores that Ray may use; None: all."""
-    cpus_per_trial: int
-    gpus_per_trial: float | None
-    """None: half a GPU for a GPT if Ray has one, else none."""
-    checkpoint_seconds: float
-    """How often a long cell keeps its state."""
-    limit_seconds: float | None
-    """A cell that takes longer fails; None: no limit."""
-    max_failures: int
-    """How often a pack whose worker died is started again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,10 +134,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "corpus": CORPUS_KEYS,
     "grid": ("schedule", *AXES, "reuse", "zip", "alpha", "total"),
     "source": ("family", "s", "support", "seed"),
-    "cluster": (
-        "kind", "num_cpus", "cpus_per_trial", "gpus_per_trial", "checkpoint_seconds",
-        "limit_seconds", "max_failures",
-    ),
+    "cluster": CLUSTER_KEYS,
     "tracking": ("kind", "uri", "experiment", "detail", "patience_seconds"),
 }  # fmt: skip
 """Every key a config may hold, by section; `model` may hold keys of the other model too, so
@@ -180,18 +160,14 @@ def parse(config: Mapping[str, Any]) -> Settings:
             if key not in KEYS[section]:
                 path = f"{section}.{key}" if section else key
                 raise ConfigError(f"{path}: unknown key{nearest(path, key_paths())}")
-        for key in _needed(section, model):
+        for key in _needed(section, mapping, model):
             path = f"{section}.{key}" if section else key
             if key not in mapping:
                 raise ConfigError(f"{path}: is missing")
             if mapping[key] == "???":
                 raise ConfigError(f"{path}: has to be given, as {path}=VALUE")
-    grid, source, cluster, tracking = (
-        sections[k] for k in ("grid", "source", "cluster", "tracking")
-    )
-
-    def count(key: str, low: int, high: int) -> int:
-        return checks.whole(cluster[key], f"cluster.{key}", low, high)
+    grid, source = sections["grid"], sections["source"]
+    cluster = parse_cluster(sections["cluster"])
 
     gpt = parse_gpt(sections["model"]) if model == "gpt" else None
     corpus = parse_corpus(sections["corpus"])
@@ -204,7 +180,6 @@ def parse(config: Mapping[str, Any]) -> Settings:
     name = checks.text(config["name"], "name")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ConfigError(f"name: got {name!r}; allowed: letters, digits, and . _ - between them")
-    kind = checks.choice(tracking["kind"], "tracking.kind", ("mlflow", "memory"))
     return Settings(
         name=name,
         purpose=checks.text(config["purpose"] or name, "purpose"),
@@ -224,46 +199,32 @@ def parse(config: Mapping[str, Any]) -> Settings:
         generations=checks.whole(config["generations"], "generations", 1, 10**7),
         replicates=checks.whole(config["replicates"], "replicates", 1, 10**7),
         seed=checks.whole(config["seed"], "seed", 0, 2**63),
-        cluster=Cluster(
-            kind=checks.choice(cluster["kind"], "cluster.kind", ("local", "inline")),
-            num_cpus=None
-            if cluster["num_cpus"] is None
-            else checks.whole(cluster["num_cpus"], "cluster.num_cpus", 1, 4096),
-            cpus_per_trial=checks.whole(
-                cluster["cpus_per_trial"], "cluster.cpus_per_trial", 1, 4096
-            ),
-            gpus_per_trial=None
-            if cluster["gpus_per_trial"] is None
-            else checks.real(
-                cluster["gpus_per_trial"], "cluster.gpus_per_trial", 0, 1024, "a number from 0"
-            ),
-            checkpoint_seconds=checks.real(
-                cluster["checkpoint_seconds"],
-                "cluster.checkpoint_seconds",
-                0,
-                1e6,
-                "a number from 0",
-            ),
-            limit_seconds=None
-            if cluster["limit_seconds"] is None
-            else checks.real(
-                cluster["limit_seconds"], "cluster.limit_seconds", 0.001, 1e9, "a number above 0"
-            ),
-            max_failures=count("max_failures", 0, 1000),
-        ),
-        tracking=Tracking(
-            kind=kind,
-            uri=None if kind == "memory" else checks.text(tracking["uri"], "tracking.uri"),
-            experiment=checks.text(tracking["experiment"] or name, "tracking.experiment"),
-            detail=checks.choice(tracking["detail"], "tracking.detail", DETAILS),
-            patience_seconds=checks.real(
-                tracking["patience_seconds"], "tracking.patience_seconds", 0, 1e9, "a number from 0"
-            ),
-        ),
+        cluster=cluster,
+        tracking=_tracking(sections["tracking"], name, cluster.kind),
         dry_run=checks.flag(config["dry_run"], "dry_run"),
         force=checks.flag(config["force"], "force"),
-        output=checks.text(config["output"], "output"),
+        # A job's working folder goes with the job.
+        output=str((cluster.storage or Path()) / checks.text(config["output"], "output")),
         figure=checks.choice(config["figure"], "figure", FIGURES),
+    )
+
+
+def _tracking(tracking: Mapping[str, Any], name: str, cluster: str) -> Tracking:
+    kind = checks.choice(tracking["kind"], "tracking.kind", ("mlflow", "memory"))
+    uri = None if kind == "memory" else checks.text(tracking["uri"], "tracking.uri")
+    if cluster == "ray" and not (uri or "").startswith(("http://", "https://")):
+        raise ConfigError(
+            f"tracking.uri: got {uri or kind} with cluster=ray; allowed: a server that all nodes "
+            "reach: tracking=server tracking.uri=http://HOST:5000"
+        )
+    return Tracking(
+        kind=kind,
+        uri=uri,
+        experiment=checks.text(tracking["experiment"] or name, "tracking.experiment"),
+        detail=checks.choice(tracking["detail"], "tracking.detail", DETAILS),
+        patience_seconds=checks.real(
+            tracking["patience_seconds"], "tracking.patience_seconds", 0, 1e9, "a number from 0"
+        ),
     )
 
 
@@ -331,8 +292,10 @@ def _sections(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return found
 
 
-def _needed(section: str, model: str) -> tuple[str, ...]:
+def _needed(section: str, mapping: Mapping[str, Any], model: str) -> tuple[str, ...]:
     """The keys that a section must hold."""
+    if section == "cluster":
+        return needed(mapping)
     if not section.startswith("model"):
         return KEYS[section]
     if model == "gpt":

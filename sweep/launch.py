@@ -3,29 +3,48 @@
 One Tune trial is one pack of cells. Workers are reused from pack to pack and
 keep one connection to the store. Results reach the store from the workers; all
 that comes back here is how many cells are done.
+
+A worker whose node was lost may live for a while. So each locks its pack while
+it is at it, and the one that takes over waits for the lock.
 """
 
+import contextlib
+import fcntl
 import logging
 import os
 import shutil
+import socket
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from sweep import groups, packing
+from sweep import groups, nodes, packing
 from sweep.advance import Advance
-from sweep.config import Cluster
+from sweep.checks import ConfigError
+from sweep.config_cluster import Cluster, check_address
 from sweep.grid import Cell
 from sweep.tracking import Row, Store, Tracker, connect
 from sweep.trial import Job, Outcome, run_cells
+from sweep.workers import alive
 
 REPORT_SECONDS = 0.5
 """How long a worker goes on between two reports of progress."""
+
+CONNECT_SECONDS = 3.0
+ANSWER_SECONDS = 10.0
+"""How long a cluster may take to answer; Ray itself would wait for minutes."""
+NODE_SECONDS = 90.0
+"""How long its nodes may take to look at the storage; each starts a process for it."""
+EARLIER_SECONDS = 300.0
+"""How long to wait for an earlier worker at the same pack; without its node it ends in a minute."""
 
 Report = Callable[[list[str], list[str], dict[str, tuple[float, str]]], None]
 """Called with the ids of the cells that ended since the last call, and of those that failed,
@@ -34,13 +53,7 @@ and with how much of a cell at work is done, and what it is doing."""
 
 def start(cluster: Cluster) -> None:
     """Bring up Ray on this machine, bound to the loopback, without its chatter."""
-    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
-    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
-    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
-    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Ctrl-C reaches the driver as usual
-    os.environ["TUNE_RESULT_BUFFER_LENGTH"] = "0"
-    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
-    os.environ.setdefault("NUMBA_NUM_THREADS", "1")
+    _quiet()
     ray.init(
         address="local",  # never join a cluster that happens to run here
         num_cpus=cluster.num_cpus,
@@ -48,6 +61,130 @@ def start(cluster: Cluster) -> None:
         logging_level=logging.ERROR,
         log_to_driver=False,
     )
+    _quiet_loggers()
+
+
+def join(cluster: Cluster, store: Store) -> None:
+    """Connect to a cluster that runs, and see that every node can do its part.
+
+    Raises ConfigError if it does not answer, no node is large enough for a
+    trial, or one does not see the storage or the store.
+    """
+    address = cluster.address or os.environ.get("RAY_ADDRESS", "")
+    if not address:
+        raise ConfigError(
+            "cluster.address: is null, and RAY_ADDRESS is not set; give HOST:PORT of the head, or "
+            "submit a job"
+        )
+    check_address(address, "cluster.address" if cluster.address else "RAY_ADDRESS")
+    _require_answer(address)
+    _quiet()
+    try:
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigError(
+            f"cluster.address: {address} cannot be joined from here: {reason}"
+        ) from None
+    _quiet_loggers()
+    found = _nodes()
+    nodes.check_fit(found, cluster)
+    with nodes.asked(store) as question:
+        nodes.refuse(store, _complaints(question, found))
+
+
+def _require_answer(address: str) -> None:
+    """Raise ConfigError if no head answers, or not to us; in a process that can be given up."""
+    nobody = ConfigError(
+        f"cluster.address: no head of a Ray cluster answers at {address}; allowed: HOST:PORT of "
+        "one that runs (ray start --head says it), or leave it out in a submitted job"
+    )
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError):
+        raise nobody from None
+    asking = "import ray, sys; ray._raylet.GcsClient(address=sys.argv[1])"
+    try:
+        said = subprocess.run(
+            [sys.executable, "-c", asking, address],
+            capture_output=True, text=True, timeout=ANSWER_SECONDS,
+        )  # fmt: skip
+        if said.returncode == 0:
+            return
+        heard = said.stdout + said.stderr
+    except subprocess.TimeoutExpired as error:
+        heard = b"".join(filter(None, (error.stdout, error.stderr))).decode(errors="replace")
+    if "InvalidAuthToken" in heard or "Unauthenticated" in heard:
+        raise ConfigError(
+            f"cluster.address: {address} does not accept this token; set RAY_AUTH_MODE=token, and "
+            "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH as on its head"
+        )
+    raise nobody
+
+
+def _complaints(
+    question: nodes.Question, found: Sequence[nodes.Node]
+) -> list[tuple[nodes.Node, str]]:
+    """What is wrong with which node."""
+    ask = ray.remote(num_cpus=0, max_retries=0)(_answer)
+    asked = {
+        ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(
+            question, node.id, _environment()
+        ): node
+        for node in found
+    }
+    done, silent = ray.wait(list(asked), num_returns=len(asked), timeout=NODE_SECONDS)
+    complaints = [(asked[ref], f"does not answer in {NODE_SECONDS:g} s") for ref in silent]
+    for ref in done:
+        try:
+            reason = ray.get(ref) or nodes.check_reply(question, asked[ref].id)
+        except Exception as error:  # whatever its Python lacks
+            last = str(error).strip().splitlines()[-1][:200]
+            reason = f"cannot run this code ({last}): install it there, or submit a job"
+        if reason:
+            complaints.append((asked[ref], reason))
+    return complaints
+
+
+def _answer(question: nodes.Question, node: str, environment: Mapping[str, str]) -> str:
+    os.environ.update(environment)
+    return nodes.answer(question, node)
+
+
+def _nodes() -> list[nodes.Node]:
+    return [
+        nodes.Node(
+            id=node["NodeID"],
+            host=node["NodeManagerAddress"],
+            cpus=node["Resources"].get("CPU", 0.0),
+            gpus=node["Resources"].get("GPU", 0.0),
+        )
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+
+
+def _environment() -> dict[str, str]:
+    """What workers on other nodes need of the driver's environment: the login of the store.
+
+    It goes to them among the arguments, which no log or dashboard shows.
+    """
+    found = {k: v for k, v in os.environ.items() if k.startswith("MLFLOW_")}
+    return found | {"NUMBA_NUM_THREADS": os.environ["NUMBA_NUM_THREADS"]}
+
+
+def _quiet() -> None:
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Ctrl-C reaches the driver as usual
+    os.environ["TUNE_RESULT_BUFFER_LENGTH"] = "0"
+    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    os.environ.setdefault("NUMBA_NUM_THREADS", "1")
+
+
+def _quiet_loggers() -> None:
     # What a trial dies of is told by the sweep, with the cells it had.
     for name in ("ray", "ray.tune", "ray.train", "ray.air"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -64,16 +201,14 @@ def run(
 
     Raises KeyboardInterrupt on Ctrl-C, with the workers still up.
     """
-    resources = ray.cluster_resources()
-    slots = max(1, int(resources.get("CPU", 1)) // cluster.cpus_per_trial)
+    found = _nodes()
     gpus = cluster.gpus_per_trial
     if gpus is None:
         networks = job.device != "cpu" and any(cell.recipe is not None for cell in cells)
-        gpus = 0.5 if networks and resources.get("GPU", 0) > 0 else 0.0
+        gpus = 0.5 if networks and any(node.gpus for node in found) else 0.0
     if gpus == 0 and job.device == "auto":
         job = replace(job, device="cpu")  # no trial has asked for a GPU
-    if gpus > 0:
-        slots = max(1, min(slots, int(resources.get("GPU", 0) / gpus)))
+    slots = max(1, sum(node.slots(cluster.cpus_per_trial, gpus) for node in found))
     units = groups.split(cells) if job.address.grouped else [[cell] for cell in cells]
     packs = packing.pack([sum(map(packing.seconds, unit)) for unit in units], slots)
     work = [[cell for i in indices for cell in units[i]] for indices in packs]
@@ -83,8 +218,17 @@ def run(
     begun.mkdir(parents=True)
     tuner = tune.Tuner(
         tune.with_resources(
-            tune.with_parameters(PackTrainable, work=work, job=job, store=store, begun=begun),
-            {"cpu": cluster.cpus_per_trial, "gpu": gpus},
+            tune.with_parameters(
+                PackTrainable,
+                work=work,
+                job=job,
+                store=store,
+                begun=begun,
+                environment=_environment(),
+            ),
+            tune.PlacementGroupFactory(
+                [{"CPU": cluster.cpus_per_trial, "GPU": gpus}], strategy="SPREAD"
+            ),
         ),
         param_space={"pack": tune.grid_search(list(range(len(packs))))},
         tune_config=tune.TuneConfig(
@@ -120,31 +264,45 @@ class PackTrainable(tune.Trainable):
     _tracker: Tracker | None = None
 
     def setup(
-        self, config: dict[str, Any], work: list[list[Cell]], job: Job, store: Store, begun: Path
+        self,
+        config: dict[str, Any],
+        work: list[list[Cell]],
+        job: Job,
+        store: Store,
+        begun: Path,
+        environment: Mapping[str, str],
     ) -> None:
+        os.environ.update(environment)
+        if not begun.is_dir():  # on a node that came after the others were asked
+            raise RuntimeError(f"this node does not see {begun}, in cluster.storage")
         self._work, self._job, self._store, self._begun = work, job, store, begun
+        self._alive = alive(store, job.address.parent)
+        self._alive.__enter__()  # until the process ends
         self._outcomes = self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._outcomes.close()
         self._outcomes = self._begin(new_config)
         return True
 
-    def _begin(self, config: dict[str, Any]) -> Iterator[Outcome | Advance]:
+    def _begin(self, config: dict[str, Any]) -> Generator[Outcome | Advance, None, None]:
         if self._tracker is None:
             self._tracker = connect(self._store)
         mark = self._begun / str(config["pack"])
         cells, job = self._work[config["pack"]], self._job
-        ended: dict[str, Row] = {}
-        if mark.exists():  # an earlier worker died in this pack: keep what it finished
-            ended = {row.key: row for row in self._tracker.read(job.address.parent)}
-            # What it was at comes last: it may have been the reason.
-            cells = sorted(cells, key=lambda cell: cell.id == mark.read_text())
-            known = job.address.known | {cell.id for cell in cells}
-            job = replace(job, address=replace(job.address, known=known))
-        mark.touch()
-        return run_cells(
-            cells, job, self._tracker, before=ended, at=lambda cell: mark.write_text(cell.id)
-        )
+        with open(self._begun / f"{config['pack']}.lock", "a+") as file:
+            yield from _locked(file.fileno(), cells[0])
+            ended: dict[str, Row] = {}
+            if mark.exists():  # an earlier worker died in this pack: keep what it finished
+                ended = {row.key: row for row in self._tracker.read(job.address.parent)}
+                # What it was at comes last: it may have been the reason.
+                cells = sorted(cells, key=lambda cell: cell.id == mark.read_text())
+                known = job.address.known | {cell.id for cell in cells}
+                job = replace(job, address=replace(job.address, known=known))
+            mark.touch()
+            yield from run_cells(
+                cells, job, self._tracker, before=ended, at=lambda cell: mark.write_text(cell.id)
+            )
 
     def step(self) -> dict[str, Any]:
         deadline = time.monotonic() + REPORT_SECONDS
@@ -159,6 +317,18 @@ class PackTrainable(tune.Trainable):
             if time.monotonic() > deadline:
                 return told
         return told | {"done": True}
+
+
+def _locked(file: int, cell: Cell) -> Iterator[Advance]:
+    """Until the lock is had. Raises RuntimeError if that takes too long."""
+    deadline = time.monotonic() + EARLIER_SECONDS
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"an earlier worker has been at it for {EARLIER_SECONDS:g} s")
+        yield Advance(cell=cell.id, what="waits for an earlier worker to end", share=0.0)
+        time.sleep(0.2)  # it cannot wake this process
 
 
 class _Watch(tune.Callback):

@@ -1,7 +1,7 @@
 """Tables, figures and the page of a sweep, from the tracking store alone.
 
     python -m sweep.report [sweep=ID] [tracking.uri=URI] [tracking.experiment=NAME] [output=FOLDER]
-                           [deliver=true]
+                           [deliver=true [cluster.storage=FOLDER]]
 
 Without an id: the sweep that was started last. An id may be cut short.
 deliver=true first sends the results that wait on disk since the store was down.
@@ -195,6 +195,7 @@ OPTIONS = {
     "tracking.experiment": "",
     "output": "outputs",
     "deliver": "false",
+    "cluster.storage": "",
 }
 """The keys of `python -m sweep.report`, and what they are when not given."""
 
@@ -229,7 +230,8 @@ def rebuild(options: dict[str, str]) -> Report:
         tracker = connect(replace(store, experiment=name))
         found += [(tracker, row) for row in tracker.read(None)]
     if options["deliver"] == "true":
-        print(f"{_deliver(stores.state(uri) / 'spool', found)} results delivered")
+        state = stores.state(uri, Path(options["cluster.storage"]))
+        print(f"{_deliver(state / 'spool', found)} results delivered")
     matching = [(t, row) for t, row in found if row.key.startswith(options["sweep"])]
     if not matching:
         known = ", ".join(sorted({row.key for _, row in found})[:10]) or "none"

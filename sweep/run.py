@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep import groups, spool, texts
+from sweep import groups, spool, texts, workers
 from sweep.advance import Advance
 from sweep.checks import ConfigError
 from sweep.config import Settings
@@ -32,6 +32,10 @@ from sweep.tracking import (
 )
 from sweep.trial import Job, run_cells
 
+EARLIER_SECONDS = 120.0
+"""How long to wait for the workers of a driver that was killed; without it they end in a minute."""
+STOP_SECONDS = 5.0
+"""How long to wait for workers on an interrupt."""
 LONGEST = 4000
 """Characters of a tag or param of the sweep's run; MLflow cuts at 6,000 to 8,000, unsaid."""
 
@@ -56,7 +60,7 @@ class InterruptedSweepError(Exception):
 def check(settings: Settings) -> None:
     """Refuse what this machine cannot give; a trial would wait for ever. Raises ConfigError."""
     cluster = settings.cluster
-    if settings.gpt is not None and settings.gpt.device == "cuda":
+    if settings.gpt is not None and settings.gpt.device == "cuda" and cluster.kind != "ray":
         from models.device import choose
 
         try:
@@ -68,6 +72,11 @@ def check(settings: Settings) -> None:
         raise ConfigError(
             f"cluster.cpus_per_trial: got {cluster.cpus_per_trial}; "
             f"allowed: 1 to {usable}, the cores that Ray may use here"
+        )
+    if cluster.storage and not settings.dry_run and not cluster.storage.is_dir():
+        raise ConfigError(
+            f"cluster.storage: got {cluster.storage}, which is no folder here; allowed: a folder "
+            "that every node sees, this one too"
         )
 
 
@@ -98,7 +107,7 @@ def store(settings: Settings) -> Iterator[Store]:
         kind="mlflow",
         uri=uri,
         experiment=settings.tracking.experiment,
-        state=stores.state(uri),
+        state=stores.state(uri, settings.cluster.storage or Path()),
     )
 
 
@@ -124,7 +133,9 @@ def execute(
     _interruptible()
     with contextlib.ExitStack() as stack:
         known_here = stack.enter_context(_lock(address, identifier))
-        ray = stack.enter_context(_Ray(settings))
+        ray = stack.enter_context(_Ray(settings, address))
+        if settings.cluster.kind == "ray":
+            ray.start()  # first, since what it refuses must leave no run behind
         preload(address)  # here: an interrupt while two threads import can hang both
         opening: Future[tuple[Tracker, str]] = Future()
         threading.Thread(
@@ -134,6 +145,11 @@ def execute(
             ray.start()  # while the store opens; a sweep that ran before may be finished
         _interruptible()  # again: Ray has put its own handler
         tracker, parent = opening.result()
+        if not workers.gone(address, parent, EARLIER_SECONDS):
+            raise ConfigError(
+                f"tracking.uri: workers of an earlier start of this sweep ({identifier}) are still "
+                "at it; wait until they have ended"
+            )
         tracker.log(parent, [], start_ms=0, params=_params(settings, len(cells)))
         rows = _by_cell(tracker.read(parent))
         todo = [c for c in cells if c.id not in rows or rows[c.id].status != "FINISHED"]
@@ -150,7 +166,8 @@ def execute(
                     patience=settings.tracking.patience_seconds,
                 ),
                 donors={} if settings.force else _donors(tracker, todo),
-                driver=os.getpid(),
+                # On a cluster Ray itself ends the workers of a driver that is gone.
+                driver=os.getpid() if settings.cluster.kind == "local" else 0,
                 shared=address.state / "shared",
                 checkpoint_seconds=settings.cluster.checkpoint_seconds,
                 limit_seconds=settings.cluster.limit_seconds,
@@ -165,6 +182,8 @@ def execute(
                     lost = ray.run(todo, job, address, tracker, progress)
             except KeyboardInterrupt:
                 ray.stop_behind()
+                if settings.cluster.kind == "ray":  # on other machines: what they log comes late
+                    workers.gone(address, parent, STOP_SECONDS)
                 for run in tracker.running(parent):  # a long cell, logged as it went
                     tracker.end(run, "KILLED", end_ms=_now_ms())
                 tracker.end(parent, "KILLED", end_ms=_now_ms())
@@ -233,8 +252,8 @@ class _Ray:
     thread that started them.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._cluster = settings.cluster
+    def __init__(self, settings: Settings, address: Store) -> None:
+        self._cluster, self._address = settings.cluster, address
         self._up = False
         self._stopping: threading.Thread | None = None
 
@@ -251,7 +270,10 @@ class _Ray:
             from sweep import launch
 
             self._up = True
-            launch.start(self._cluster)
+            if self._cluster.kind == "ray":
+                launch.join(self._cluster, self._address)
+            else:
+                launch.start(self._cluster)
 
     def run(
         self, cells: Sequence[Cell], job: Job, address: Store, tracker: Tracker, report: Progress

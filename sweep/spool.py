@@ -8,6 +8,7 @@ points that are equal to those already sent.
 
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -105,7 +106,8 @@ def load(path: Path, names: Collection[str] | None = None) -> Curves:
 
 
 def _replace(path: Path, write_to: Callable[[BinaryIO], object], *, safe: bool = True) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # Not the process id: two nodes of a cluster may have the same.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with open(temporary, "wb") as file:
             write_to(file)

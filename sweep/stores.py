@@ -96,16 +96,17 @@ def beside(file: Path, what: str) -> Path:
     return file.parent / f"{stem}-{what}"
 
 
-def state(uri: str) -> Path:
+def state(uri: str, folder: Path = Path()) -> Path:
     """The folder, belonging to a store, for what is computed but not delivered.
 
-    Beside a SQLite file; for other stores in the working folder, named after
-    the store, not after its password.
+    Beside a SQLite file; for other stores in `folder`, by default the working
+    folder, named after the store, not after its password.
     """
     if uri.startswith("sqlite"):
         return beside(sqlite_file(uri), "state")
     place = redact(uri).replace("***@", "")
-    return Path(f"sweep-state-{hashlib.sha256(place.encode()).hexdigest()[:12]}").absolute()
+    name = f"sweep-state-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+    return (folder / name).absolute()
 
 
 def settle(uri: str) -> None:

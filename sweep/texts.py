@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import secrets
 from pathlib import Path
 
 import requests
@@ -94,6 +95,6 @@ def _download(url: str, path: Path, sha256: str | None) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     temporary.write_bytes(content)
     os.replace(temporary, path)
