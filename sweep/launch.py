@@ -52,7 +52,11 @@ and with how much of a cell at work is done, and what it is doing."""
 
 
 def start(cluster: Cluster) -> None:
-    """Bring up Ray on this machine, bound to the loopback, without its chatter."""
+    """Bring up Ray on this machine, without its chatter.
+
+    It answers only who has its token. Raises ConfigError for a trial that would
+    wait for ever.
+    """
     _quiet()
     ray.init(
         address="local",  # never join a cluster that happens to run here
@@ -62,6 +66,7 @@ def start(cluster: Cluster) -> None:
         log_to_driver=False,
     )
     _quiet_loggers()
+    nodes.check_fit(_nodes(), cluster)
 
 
 def join(cluster: Cluster, store: Store) -> None:

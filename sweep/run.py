@@ -134,7 +134,7 @@ def execute(
     with contextlib.ExitStack() as stack:
         known_here = stack.enter_context(_lock(address, identifier))
         ray = stack.enter_context(_Ray(settings, address))
-        if settings.cluster.kind == "ray":
+        if settings.cluster.kind == "ray" or settings.cluster.gpus_per_trial:
             ray.start()  # first, since what it refuses must leave no run behind
         preload(address)  # here: an interrupt while two threads import can hang both
         opening: Future[tuple[Tracker, str]] = Future()

@@ -198,3 +198,11 @@ def test_help_lists_the_experiments(tmp_path: Path) -> None:
     composed = sweep(tmp_path, *SMOKE, "--cfg", "job")
     assert composed.returncode == 0
     assert "name: smoke" in composed.stdout
+
+
+def test_gpus_that_do_not_exist_are_refused_and_leave_no_run(tmp_path: Path) -> None:
+    """Ray itself would wait for them for ever."""
+    done = sweep(tmp_path, *SMOKE, "cluster.gpus_per_trial=64")
+    assert done.returncode == 2
+    assert "cluster.gpus_per_trial: got 64; allowed: up to 0" in done.stderr
+    assert not (tmp_path / "mlflow.db").exists()
