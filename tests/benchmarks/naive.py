@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 
@@ -34,6 +35,7 @@ def trial(config: dict[str, Any]) -> None:
 
 def main() -> None:
     count, folder = int(sys.argv[1]), Path(sys.argv[2])
+    ray.init(address="local", num_cpus=2)  # alone: it would join any cluster that runs here
     callback = MLflowLoggerCallback(
         tracking_uri=f"sqlite:///{folder / 'mlflow.db'}", experiment_name="naive"
     )
