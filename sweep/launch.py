@@ -95,7 +95,11 @@ def join(cluster: Cluster, store: Store) -> None:
     found = _nodes()
     nodes.check_fit(found, cluster)
     with nodes.asked(store) as question:
-        nodes.refuse(store, _complaints(question, found))
+        complaints = _complaints(question, found)
+    # A node that was lost just before is listed for some seconds, and is no reason to refuse.
+    left = _nodes()
+    nodes.refuse(store, [(node, reason) for node, reason in complaints if node in left])
+    nodes.check_fit(left, cluster)
 
 
 def _require_answer(address: str) -> None:

@@ -73,20 +73,20 @@ class Question:
 def asked(store: Store) -> Iterator[Question]:
     """Put the question into the storage, with a lock held. Raises ConfigError."""
     folder = store.state / f"probe-{secrets.token_hex(4)}"
-    try:
-        folder.mkdir(parents=True)
-        question = Question(folder=folder, store=store)
-        (folder / "word").write_text(question.word)
-        with open(folder / "lock", "a+") as file:
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        try:
+            folder.mkdir(parents=True)
+            question = Question(folder=folder, store=store)
+            (folder / "word").write_text(question.word)
+            file = stack.enter_context(open(folder / "lock", "a+"))
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield question
-    except OSError as error:
-        raise ConfigError(
-            f"cluster.storage: got {store.state.parent}, where this machine cannot write and lock "
-            f"files ({error.strerror}); allowed: a folder that every node sees"
-        ) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        except OSError as error:
+            raise ConfigError(
+                f"cluster.storage: got {store.state.parent}, where this machine cannot write and "
+                f"lock files ({error.strerror}); allowed: a folder that every node sees"
+            ) from None
+        yield question
 
 
 def answer(question: Question, node: str) -> str:

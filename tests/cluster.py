@@ -22,8 +22,8 @@ import psutil
 from tests.benchmarks.tracking import free_port
 
 BIN = Path(sys.executable).parent
-SUBNET = "10.213.77"
-"""Of the bridge; the head has .1."""
+SUBNET = f"10.213.{os.getpid() % 250 + 1}"
+"""Of the bridge, one for each run of the tests on this machine; the head has .1."""
 
 
 def namespaces() -> bool:

@@ -232,15 +232,15 @@ def test_refused_by_the_cluster(lab: Lab, tmp_path: Path) -> None:
         lab.cluster.start(3, "--num-cpus=1", "--num-gpus=1")
         cases.append(((address, *hidden, there), {}, message))
 
-    def refuse(case: tuple[tuple[str, ...], dict[str, str], str]) -> None:
-        arguments, environment, message = case
+    def refuse(number: int) -> None:
+        arguments, environment, message = cases[number]
         started = time.monotonic()
-        done = lab.cluster.sweep("+experiment=smoke", *arguments, **environment)
+        done = lab.cluster.sweep("+experiment=smoke", f"seed={number}", *arguments, **environment)
         assert done.returncode == 2, done.stdout + done.stderr
         assert message in done.stderr
         assert done.stderr.count("\n") == 1
         assert time.monotonic() - started < 45
 
     with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(refuse, cases)) == [None] * len(cases)
+        assert list(pool.map(refuse, range(len(cases)))) == [None] * len(cases)
     assert lab.store.query("SELECT count(*) FROM runs") == runs
