@@ -179,6 +179,7 @@ def wait_for(what: Callable[[], object], process: "subprocess.Popen[str]") -> No
         time.sleep(0.1)  # other processes are at it
 
 
+@pytest.mark.slow
 def test_a_node_killed_in_mid_run_of_a_submitted_job(lab: Lab, tmp_path: Path) -> None:
     process = lab.cluster.submit(*LONG, *lab.arguments, root=ROOT)
     wait_for(lambda: lab.finished("full") >= 3 and lab.cluster.workers(2), process)
@@ -209,6 +210,7 @@ def test_a_gpt_goes_on_from_its_pieces_on_another_node(lab: Lab, tmp_path: Path)
     assert_as_here(lab, tmp_path, *GPT)
 
 
+@pytest.mark.slow
 def test_refused_by_the_cluster(lab: Lab, tmp_path: Path) -> None:
     """Each in seconds, in one line, and without a run in the store."""
     runs = lab.store.query("SELECT count(*) FROM runs")
