@@ -10,8 +10,9 @@ BIN = .venv/bin
 run: install
 	$(BIN)/python -m sweep +experiment=partial
 
+# Two at a time, whole files: many tests wait for processes to start.
 test: install
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests -n 2 --dist loadfile
 
 install: .venv/installed
 
