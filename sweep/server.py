@@ -250,7 +250,7 @@ def _await(process: "subprocess.Popen[bytes]", address: str, user: str, password
         with contextlib.suppress(requests.RequestException):
             if requests.get(f"{address}/health", timeout=5).ok:
                 break
-        time.sleep(0.2)
+        time.sleep(0.2)  # the server says nothing when it is ready
     else:
         raise ServerError(f"no answer from {address} in {START_SECONDS:g} s")
     question = f"{address}/api/2.0/mlflow/experiments/search?max_results=1"
@@ -283,7 +283,7 @@ def _stop(pid: int) -> None:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
                 os.killpg(pid, 0)
-                time.sleep(0.05)
+                time.sleep(0.05)  # a process that ends wakes nobody
             continue
         return
 

@@ -7,7 +7,9 @@ false-failure odds are `ODDS` over all of them, so below 1e-6 for the file.
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +56,7 @@ def _hypergeometrics(out: Counts, taken: int, good: int, bad: int, k0: int, k1: 
 
 
 @compiled
-def _all_ways(  # type: ignore[no-untyped-def]
+def _all_ways(
     split, by_mass, pick, chosen_split, chosen_pick, size, ends, mass, words, pool, tree, k0, k1
 ) -> None:
     slots = ends.size - 1
@@ -67,27 +69,25 @@ def _all_ways(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _splits(  # type: ignore[no-untyped-def]
-    out, size, ends, words, k0, k1
-) -> None:
+def _splits(out, size, ends, words, k0, k1) -> None:
     for r in range(out.shape[0]):
         samples.split(out[r], size, ends, ends.size - 1, words, 0, 8, r, 5, k0, k1)
 
 
-def drawn(sampler: object, *parameters: float) -> Counts:
+def drawn(sampler: Callable[..., object], *parameters: float) -> Counts:
     out = np.empty(DRAWS, np.int64)
-    sampler(out, *parameters, *KEY)  # type: ignore[operator]
+    sampler(out, *parameters, *KEY)
     return out
 
 
-def surprise(values: Counts, law: object) -> float:
+def surprise(values: Counts, law: Any) -> float:
     """p-value of a chi-square over bins of equal odds and of the tails, each expects over 500.
 
     With so many in each bin the chi-square law holds well beyond the odds asked for.
     """
     levels = [0.002, 0.01, *np.arange(0.05, 0.96, 0.05), 0.99, 0.998]
-    edges = np.unique(law.ppf(levels))  # type: ignore[attr-defined]
-    masses = np.diff([0.0, *law.cdf(edges), 1.0])  # type: ignore[attr-defined]
+    edges = np.unique(law.ppf(levels))
+    masses = np.diff([0.0, *law.cdf(edges), 1.0])
     counts = np.bincount(np.searchsorted(edges, values), minlength=len(masses))
     observed, expected = [0.0], [0.0]
     for count, mass in zip(counts, masses, strict=True):

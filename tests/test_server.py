@@ -333,7 +333,7 @@ def wait_for_cells(lab: Running, experiment: str, least: int) -> None:
         )
         if int(str(count)) >= least:
             return
-        time.sleep(0.05)
+        time.sleep(0.05)  # another process fills the store
     raise AssertionError(f"{least} cells were not finished in 60 s")
 
 

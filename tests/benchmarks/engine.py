@@ -128,9 +128,7 @@ def _bare(counts: NDArray[np.int64], pool: NDArray[np.uint32], words: NDArray[np
 
 
 @compiled
-def _picks(  # type: ignore[no-untyped-def]
-    times, counts, size, ends, pool, words, filled, bare
-) -> None:
+def _picks(times, counts, size, ends, pool, words, filled, bare) -> None:
     for _ in range(times):
         if bare:
             _bare(counts, filled, words)
