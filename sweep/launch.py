@@ -10,6 +10,7 @@ it is at it, and the one that takes over waits for the lock.
 
 import contextlib
 import fcntl
+import gc
 import logging
 import os
 import shutil
@@ -200,6 +201,12 @@ def _quiet_loggers() -> None:
 
 
 def stop() -> None:
+    """Bring Ray down; another thread may go on meanwhile.
+
+    Tune leaves references in cycles. One that is collected while Ray goes down
+    ends the whole process, so they are collected before.
+    """
+    gc.collect()
     ray.shutdown()
 
 
