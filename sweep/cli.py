@@ -110,17 +110,17 @@ def sweep(config: dict[str, Any], arguments: Sequence[str]) -> int:
     if config.get("name") is None:
         listing = ", ".join(experiments())
         raise ConfigError(f"no experiment given; write +experiment=NAME, with one of: {listing}")
-    from sweep import report, run, texts
+    from sweep import report, story, texts
     from sweep.grid import expand
     from sweep.tracking import OutageError
 
     settings = parse(config)
     text = texts.fetch(settings)
     cells, notices = expand(settings, text)
-    run.check(settings)
+    story.check(settings)
     for notice in notices:
         print(textwrap.fill(f"notice: {notice}", 80, subsequent_indent="  "))
-    with run.store(settings) as address:
+    with story.store(settings) as address:
         if settings.dry_run:
             from sweep.plan import plan
 
@@ -131,7 +131,7 @@ def sweep(config: dict[str, Any], arguments: Sequence[str]) -> int:
             code = _run(settings, cells, address, config, arguments, text)
             settle(address.uri)
             return code
-        except run.InterruptedSweepError as error:
+        except story.InterruptedSweepError as error:
             goes_on = "the same command" + (", without force=true," if settings.force else "")
             print(f"\nsweep: interrupted; {error}; {goes_on} goes on", file=sys.stderr)
             return 130
@@ -154,11 +154,11 @@ def _run(
     arguments: Sequence[str],
     text: str | None,
 ) -> int:
-    from sweep import report, run, tables
+    from sweep import report, story, tables
 
     command = shlex.join(["python", "-m", "sweep", *(a for a in arguments if "://" not in a)])
     started = time.monotonic()
-    with run.execute(
+    with story.execute(
         settings, cells, address, command=command, commit=_commit(), text=text
     ) as finished:
         tracker, parent = finished.tracker, finished.parent

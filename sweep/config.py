@@ -2,7 +2,7 @@
 
 Whatever is wrong is refused here, before anything starts, with one line: the
 field, what it got, what is allowed. Not covered: what depends on two axes of
-one cell (`sweep.grid`) or on the outside world (`sweep.run`).
+one cell (`sweep.grid`) or on the outside world (`sweep.story`).
 """
 
 import re

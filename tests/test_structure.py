@@ -55,7 +55,7 @@ FLOORS = [
     {"sweep.nodes", "sweep.trial", "sweep.figures", "sweep.page", "sweep.progress", "sweep.plan"},
     {"sweep.figures_gpt", "sweep.launch"},
     {"sweep.report"},
-    {"sweep.run"},
+    {"sweep.story"},
     {"sweep.cli"},
     {"sweep.__main__"},
 ]
