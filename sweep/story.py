@@ -2,12 +2,13 @@
 
 import contextlib
 import fcntl
+import functools
 import os
 import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,9 +131,26 @@ def execute(
     """
     identifier = sweep_id(settings.name, list(cells))
     identity = _identity(settings, identifier, command, commit)
+    with opened(settings, address, identity, text=text) as session:
+        session.tracker.log(
+            session.parent, [], start_ms=0, params=_params(settings) | {"cells": str(len(cells))}
+        )
+        rows, new = session.run(cells)
+        session.release()
+        yield session.finished(rows, new)
+
+
+@contextlib.contextmanager
+def opened(
+    settings: Settings, address: Store, identity: Identity, *, text: str | None = None
+) -> Iterator["Session"]:
+    """A sweep that is locked, with its store open, and Ray coming up where it will be needed.
+
+    Raises as `execute` does.
+    """
     _interruptible()
     with contextlib.ExitStack() as stack:
-        known_here = stack.enter_context(_lock(address, identifier))
+        known_here = stack.enter_context(_lock(address, identity.key))
         ray = stack.enter_context(_Ray(settings, address))
         if settings.cluster.kind == "ray" or settings.cluster.gpus_per_trial:
             ray.start()  # first, since what it refuses must leave no run behind
@@ -141,77 +159,129 @@ def execute(
         threading.Thread(
             target=_open, args=(address, identity, settings.force, opening), daemon=True
         ).start()
-        if not known_here:
+        if not known_here and settings.search == "grid":
             ray.start()  # while the store opens; a sweep that ran before may be finished
         _interruptible()  # again: Ray has put its own handler
         tracker, parent = opening.result()
         if not workers.gone(address, parent, EARLIER_SECONDS):
             raise ConfigError(
-                f"tracking.uri: workers of an earlier start of this sweep ({identifier}) are still "
-                "at it; wait until they have ended"
+                f"tracking.uri: workers of an earlier start of this sweep ({identity.key}) are "
+                "still at it; wait until they have ended"
             )
-        tracker.log(parent, [], start_ms=0, params=_params(settings, len(cells)))
+        yield Session(settings, address, identity, tracker, parent, ray, text)
+
+
+class Session:
+    """A sweep at work: runs cells, in one round or several."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        address: Store,
+        identity: Identity,
+        tracker: Tracker,
+        parent: str,
+        ray: "_Ray",
+        text: str | None,
+    ) -> None:
+        self.tracker, self.parent = tracker, parent
+        self._settings, self._address, self._identity = settings, address, identity
+        self._ray, self._text = ray, text
+
+    @functools.cached_property
+    def _donors(self) -> dict[str, tuple[str, str]]:
+        """Where the curves are of cells that another sweep of the experiment has finished."""
+        if self._settings.force:
+            return {}
+        return {key: (row.run, row.curves) for key, row in self.tracker.finished().items()}
+
+    def run(self, cells: Sequence[Cell], *, here: bool = False) -> tuple[list[Row], int]:
+        """Run those of the cells that are not finished: all runs of the sweep, and how many are new.
+
+        here: in this process, where that is allowed; for what is shorter than Ray's start.
+        Raises as `execute` does.
+        """
+        settings, tracker, parent = self._settings, self.tracker, self.parent
         rows = _by_cell(tracker.read(parent))
         todo = [c for c in cells if c.id not in rows or rows[c.id].status != "FINISHED"]
-        if todo:
-            tracker.end(parent, "RUNNING", end_ms=0, tags=identity.tags)
-            job = Job(
-                address=Address(
-                    parent=parent,
-                    grouped=_grouped(settings, cells),
-                    spool=address.state / "spool" / parent,
-                    known=frozenset(rows),
-                    failed=frozenset(key for key, row in rows.items() if row.status == "FAILED"),
-                    most_steps=FEW_STEPS if len(cells) > MANY_CELLS else MOST_STEPS,
-                    patience=settings.tracking.patience_seconds,
-                ),
-                donors={} if settings.force else _donors(tracker, todo),
-                # On a cluster Ray itself ends the workers of a driver that is gone.
-                driver=os.getpid() if settings.cluster.kind == "local" else 0,
-                shared=address.state / "shared",
-                checkpoint_seconds=settings.cluster.checkpoint_seconds,
-                limit_seconds=settings.cluster.limit_seconds,
-                device=settings.gpt.device if settings.gpt else "auto",
-                compiled=settings.gpt.compile if settings.gpt else None,
-            )
-            if text is not None:
-                texts.keep(job.shared, text)
-            try:
-                with Progress({cell.id: cell.name for cell in cells}) as progress:
-                    progress({c.id for c in cells} - {c.id for c in todo})
-                    lost = ray.run(todo, job, address, tracker, progress)
-            except KeyboardInterrupt:
-                ray.stop_behind()
-                if settings.cluster.kind == "ray":  # on other machines: what they log comes late
-                    workers.gone(address, parent, STOP_SECONDS)
-                for run in tracker.running(parent):  # a long cell, logged as it went
-                    tracker.end(run, "KILLED", end_ms=_now_ms())
-                tracker.end(parent, "KILLED", end_ms=_now_ms())
-                kept = sum(row.status == "FINISHED" for row in tracker.read(parent))
-                raise InterruptedSweepError(
-                    f"{kept} of {len(cells)} cells are finished and kept"
-                ) from None
-            ray.stop_behind()
+        if not todo:
+            return list(rows.values()), 0
+        tracker.end(parent, "RUNNING", end_ms=0, tags=self._identity.tags)
+        job = self._job(cells, todo, rows)
+        if self._text is not None:
+            texts.keep(job.shared, self._text)
+        try:
+            with Progress({cell.id: cell.name for cell in cells}) as progress:
+                progress({c.id for c in cells} - {c.id for c in todo})
+                ran = self._ray.run_here if here else self._ray.run
+                lost = ran(todo, job, self._address, tracker, progress)
+        except KeyboardInterrupt:
+            kept = self._interrupted()
+            of = f"of {len(cells)} cells" if settings.search == "grid" else "probes"
+            raise InterruptedSweepError(f"{kept} {of} are finished and kept") from None
+        if settings.search == "grid":
+            self._ray.stop_behind()  # no other round comes
+        rows = _by_cell(tracker.read(parent))
+        waiting = {c.id for c in todo if spool.read(job.address.spool, c.id) is not None}
+        silent = [
+            c
+            for c in todo
+            if (c.id not in rows or rows[c.id].status == "RUNNING") and c.id not in waiting
+        ]
+        for cell in silent:
+            reason = lost.get(cell.id, "no reason is known")
+            log_failure(cell, job.address, tracker, f"{reason}\nits worker was lost")
+        if silent:
             rows = _by_cell(tracker.read(parent))
-            waiting = {c.id for c in todo if spool.read(job.address.spool, c.id) is not None}
-            silent = [
-                c
-                for c in todo
-                if (c.id not in rows or rows[c.id].status == "RUNNING") and c.id not in waiting
-            ]
-            for cell in silent:
-                reason = lost.get(cell.id, "no reason is known")
-                log_failure(cell, job.address, tracker, f"{reason}\nits worker was lost")
-            if silent:
-                rows = _by_cell(tracker.read(parent))
-            for run in tracker.running(parent):  # begun, and then begun again otherwise
-                tracker.end(run, "KILLED", end_ms=_now_ms())
-            if waiting:
-                raise OutageError(f"{len(waiting)} of {len(cells)} cells could not be delivered")
-            with contextlib.suppress(OSError):  # not empty where something was not delivered
-                job.address.spool.rmdir()
-        (own,) = (row for row in tracker.read(None, identifier) if row.run == parent)
-        yield Finished(tracker=tracker, parent=own, rows=list(rows.values()), new=len(todo))
+        for run in tracker.running(parent):  # begun, and then begun again otherwise
+            tracker.end(run, "KILLED", end_ms=_now_ms())
+        if waiting:
+            raise OutageError(f"{len(waiting)} of {len(cells)} cells could not be delivered")
+        with contextlib.suppress(OSError):  # not empty where something was not delivered
+            job.address.spool.rmdir()
+        return list(rows.values()), len(todo)
+
+    def release(self) -> None:
+        """No round comes any more: Ray may go, in the background."""
+        self._ray.stop_behind()
+
+    def finished(self, rows: list[Row], new: int) -> Finished:
+        """What the report needs."""
+        found = self.tracker.read(None, self._identity.key)
+        (own,) = (row for row in found if row.run == self.parent)
+        return Finished(tracker=self.tracker, parent=own, rows=rows, new=new)
+
+    def _job(self, cells: Sequence[Cell], todo: Sequence[Cell], rows: Mapping[str, Row]) -> Job:
+        settings, state = self._settings, self._address.state
+        return Job(
+            address=Address(
+                parent=self.parent,
+                grouped=settings.search == "grid" and _grouped(settings, cells),
+                spool=state / "spool" / self.parent,
+                known=frozenset(rows),
+                failed=frozenset(key for key, row in rows.items() if row.status == "FAILED"),
+                most_steps=FEW_STEPS if len(cells) > MANY_CELLS else MOST_STEPS,
+                patience=settings.tracking.patience_seconds,
+            ),
+            donors={c.id: self._donors[c.id] for c in todo if c.id in self._donors},
+            # On a cluster Ray itself ends the workers of a driver that is gone.
+            driver=os.getpid() if settings.cluster.kind == "local" else 0,
+            shared=state / "shared",
+            checkpoint_seconds=settings.cluster.checkpoint_seconds,
+            limit_seconds=settings.cluster.limit_seconds,
+            device=settings.gpt.device if settings.gpt else "auto",
+            compiled=settings.gpt.compile if settings.gpt else None,
+        )
+
+    def _interrupted(self) -> int:
+        """End what is at work: how many cells are finished."""
+        self._ray.stop_behind()
+        if self._settings.cluster.kind == "ray":  # on other machines: what they log comes late
+            workers.gone(self._address, self.parent, STOP_SECONDS)
+        for run in self.tracker.running(self.parent):  # a long cell, logged as it went
+            self.tracker.end(run, "KILLED", end_ms=_now_ms())
+        self.tracker.end(self.parent, "KILLED", end_ms=_now_ms())
+        return sum(row.status == "FINISHED" for row in self.tracker.read(self.parent))
 
 
 def _interruptible() -> None:
@@ -280,16 +350,22 @@ class _Ray:
     ) -> dict[str, str]:
         """Run the cells, on Ray or in this process: cell id -> why its worker was lost."""
         if self._cluster.kind == "inline":
-            for event in run_cells(cells, job, tracker):
-                if isinstance(event, Advance):
-                    report([], [], {event.cell: (event.share, event.what)})
-                else:
-                    report([event.cell.id], [] if event.error is None else [event.cell.id])
-            return {}
+            return self.run_here(cells, job, address, tracker, report)
         self.start()
         from sweep import launch
 
         return launch.run(cells, job, address, self._cluster, report)
+
+    def run_here(
+        self, cells: Sequence[Cell], job: Job, address: Store, tracker: Tracker, report: Progress
+    ) -> dict[str, str]:
+        """Run the cells in this process; none is lost."""
+        for event in run_cells(cells, job, tracker):
+            if isinstance(event, Advance):
+                report([], [], {event.cell: (event.share, event.what)})
+            else:
+                report([event.cell.id], [] if event.error is None else [event.cell.id])
+        return {}
 
     def stop_behind(self) -> None:
         """Begin to bring Ray down, in the background."""
@@ -350,13 +426,7 @@ def _grouped(settings: Settings, cells: Sequence[Cell]) -> bool:
     return detail == "group" or (detail == "auto" and len(cells) > groups.MANY_CELLS)
 
 
-def _donors(tracker: Tracker, cells: Sequence[Cell]) -> dict[str, tuple[str, str]]:
-    """Where the curves are of cells that another sweep of the experiment has finished."""
-    finished = tracker.finished()
-    return {c.id: (finished[c.id].run, finished[c.id].curves) for c in cells if c.id in finished}
-
-
-def _params(settings: Settings, cells: int) -> dict[str, str]:
+def _params(settings: Settings) -> dict[str, str]:
     """The axes as text; a long one is cut, config.yaml has it whole."""
     grid = settings.grid
     axes = {
@@ -365,7 +435,7 @@ def _params(settings: Settings, cells: int) -> dict[str, str]:
     }  # fmt: skip
     shown = {key: ", ".join(map(str, values)) for key, values in axes.items() if values}
     shown = {k: v if len(v) <= LONGEST else v[:LONGEST] + " .." for k, v in shown.items()}
-    return {**shown, "cells": str(cells)}
+    return shown
 
 
 def _now_ms() -> int:

@@ -1,0 +1,285 @@
+"""The search for n* among noisy values: which cell to run next, and what is known. Pure.
+
+    n*       the largest n such that every n' <= n keeps a quantity below a level
+    zone     indifference, relative: below means surely below (1 - zone) level, above means
+             surely not below the level; what is between them is a tie
+    R        replicates of a probe
+
+Probes climb from below by doubling until one is above, and then close in on the
+last that is below and the first that is above. A probe that leaves it open is
+repeated with more replicates, the same ones and further: cells share random
+numbers. Every decision is a function of the results of earlier rounds alone,
+so a search that was cut goes on as if it had not been.
+
+n* lies in the interval given with the stated confidence if, below n*, the
+quantity never falls by more than the zone as n grows. Two rises and falls
+between two probes would be missed; `models.harmless` looks at every n.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+REPLICATES_GROW = 16
+"""Most by which the replicates of a probe grow at once."""
+FEW = 30
+"""Replicates below which the spread of all probes is taken together: it is then taken as one."""
+MARGIN = 1.3
+"""Replicates beyond those that would just decide."""
+
+
+class Probe(NamedTuple):
+    """What is asked: a cell with n, run R times."""
+
+    n: int
+    R: int
+
+
+class Value(NamedTuple):
+    """What a probe has found."""
+
+    mean: float
+    sd: float
+    """Over replicates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How a search decides."""
+
+    level: float
+    first: int
+    """The smallest n."""
+    cap: int
+    """The largest n."""
+    replicates: int
+    """R of the first probe of an n, at least 2."""
+    confidence: float
+    """Of the whole answer: the errors of all probes together are at most 1 - confidence."""
+    zone: float
+    """Relative indifference, see above; 0 < zone < 1."""
+    budget: int
+    """Most replicates in all."""
+    at_once: int
+    """Probes of a round."""
+    resolution: float
+    """The search ends when the ends of the interval are within this share of each other."""
+    re_entry: bool
+    """Whether to look beyond n* for an n that is below the level again."""
+    share: bool = False
+    """True for a quantity that is 0 or 1 in each run: its interval is exact (Clopper-Pearson)."""
+
+    @property
+    def tests(self) -> int:
+        """More decisions than a search makes: an error is shared out among so many."""
+        return 8 * (math.ceil(math.log2(self.cap / self.first + 1)) + 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a search knows."""
+
+    low: int
+    """Every n up to this one is below the level; first - 1 if none is known to be."""
+    high: int
+    """n* is at most this; the cap if no n up to it is known to be above."""
+    capped: bool
+    """True if no n is known to be above."""
+    estimate: float | None
+    """Where a line through the probes around crosses the level; None if they are too few."""
+    re_entry: tuple[int, int] | None
+    """Beyond n*: an n that is above, and a later one that is below again."""
+    probes: int
+    replicates: int
+    """Runs of all probes; those of a probe that was repeated count again."""
+    ended: str
+    """found, or budget."""
+
+
+def replay(rules: Rules, results: Mapping[Probe, Value]) -> tuple[list[Probe], dict[Probe, Value]]:
+    """The probes to run now, and the results that count; none to run: the search is over.
+
+    Rounds are gone through from the first, so that results of half a round,
+    or of another search, change nothing.
+    """
+    known: dict[Probe, Value] = {}
+    while asked := ask(rules, known):
+        missing = [probe for probe in asked if probe not in results]
+        if missing:
+            return missing, known
+        known |= {probe: results[probe] for probe in asked}
+    return [], known
+
+
+def ask(rules: Rules, known: Mapping[Probe, Value]) -> list[Probe]:
+    """The next round; empty when the search is over."""
+    left = rules.budget - sum(probe.R for probe in known)
+    asked: list[Probe] = []
+    done = {n: R for n, R in sorted(known)}
+    for probe in _wanted(rules, known):
+        if probe.R > left:  # what is left of the budget, if it is more than there was
+            probe = Probe(probe.n, left - left % rules.replicates)
+            if probe.R <= done.get(probe.n, 0):
+                break
+        asked.append(probe)
+        left -= probe.R
+        if len(asked) == rules.at_once:
+            break
+    return asked
+
+
+def answer(rules: Rules, known: Mapping[Probe, Value]) -> Answer:
+    """What the results so far say."""
+    said = _verdicts(rules, known)
+    low, high = _bracket(rules, said)
+    capped = high > rules.cap
+    return Answer(
+        low=low,
+        high=high - 1,
+        capped=capped,
+        estimate=None if capped else _estimate(rules, known, low, high),
+        re_entry=_re_entry(said, high),
+        probes=len(known),
+        replicates=sum(probe.R for probe in known),
+        ended="budget" if next(_wanted(rules, known), None) else "found",
+    )
+
+
+def interval(rules: Rules, probe: Probe, value: Value, pooled: Value) -> tuple[float, float]:
+    """Bounds on the mean of a probe, each wrong with probability (1 - confidence) / (2 tests)."""
+    error = (1 - rules.confidence) / (2 * rules.tests)
+    if rules.share:
+        hits = round(value.mean * probe.R)
+        low = stats.beta.ppf(error, hits, probe.R - hits + 1) if hits else 0.0
+        high = stats.beta.isf(error, hits + 1, probe.R - hits) if hits < probe.R else 1.0
+        return float(low), float(high)
+    few = probe.R < FEW
+    freedom, sd = (pooled.mean, pooled.sd) if few else (probe.R - 1, value.sd)
+    half = float(stats.t.isf(error, freedom)) * sd / math.sqrt(probe.R)
+    return value.mean - half, value.mean + half
+
+
+def _verdicts(rules: Rules, known: Mapping[Probe, Value]) -> dict[int, tuple[str, int]]:
+    """n -> below, above, tie or open, and the replicates that would decide an open one."""
+    pooled = _pooled(known)
+    latest = {probe.n: probe for probe in sorted(known)}
+    said: dict[int, tuple[str, int]] = {}
+    floor = rules.level * (1 - rules.zone)
+    for n, probe in latest.items():
+        mean = known[probe].mean
+        low, high = interval(rules, probe, known[probe], pooled)
+        half = (high - low) / 2
+        tie = rules.level * rules.zone / 2
+        if high < floor:
+            said[n] = ("below", 0)
+        elif low >= rules.level:
+            said[n] = ("above", 0)
+        elif half <= tie:
+            said[n] = ("tie", 0)
+        else:
+            gap = floor - mean if mean < floor else mean - rules.level
+            enough = probe.R * (half / max(gap, tie)) ** 2 * MARGIN
+            more = min(max(2 * probe.R, enough), REPLICATES_GROW * probe.R)
+            steps = math.ceil(more / rules.replicates)
+            said[n] = ("open", steps * rules.replicates)
+    return said
+
+
+def _pooled(known: Mapping[Probe, Value]) -> Value:
+    """Degrees of freedom, and standard deviation, of all probes together."""
+    freedom = sum(probe.R - 1 for probe in known)
+    square = sum((probe.R - 1) * value.sd**2 for probe, value in known.items())
+    return Value(freedom, math.sqrt(square / freedom)) if freedom else Value(1, 0.0)
+
+
+def _bracket(rules: Rules, said: Mapping[int, tuple[str, int]]) -> tuple[int, int]:
+    """The last n known to be below before the first known to be above, and that one."""
+    high = min((n for n, (word, _) in said.items() if word == "above"), default=rules.cap + 1)
+    below = (n for n, (word, _) in said.items() if word == "below" and n < high)
+    return max(below, default=rules.first - 1), high
+
+
+def _wanted(rules: Rules, known: Mapping[Probe, Value]) -> Iterator[Probe]:
+    """What would tell more, the most urgent first."""
+    said = _verdicts(rules, known)
+    low, high = _bracket(rules, said)
+    yield from _ladder(rules, said, high)
+    # What is open within the interval, from outside in: ends that move make the rest needless.
+    inside = sorted(n for n in said if low < n < high)
+    yield from (Probe(n, said[n][1]) for n in inside if said[n][0] == "open")
+    if high <= rules.cap or inside:
+        yield from _inner(rules, low, high, inside)
+    if rules.re_entry and high <= rules.cap:
+        yield from _beyond(rules, said, high)
+
+
+def _ladder(rules: Rules, said: Mapping[int, tuple[str, int]], high: int) -> Iterator[Probe]:
+    """n = first, twice that, .., the cap, until one is above."""
+    n = rules.first
+    while True:
+        if n >= high:
+            return
+        if n not in said:
+            yield Probe(n, rules.replicates)
+        if n == rules.cap:
+            return
+        n = min(2 * n, rules.cap)
+
+
+def _inner(rules: Rules, low: int, high: int, inside: list[int]) -> Iterator[Probe]:
+    """New n within the interval: towards both ends of what is undecided in it."""
+    gaps = [(low, inside[0]), (inside[-1], high)] if inside else [(low, high)]
+    for left, right in gaps:
+        if right > rules.cap + 1 or right - left <= max(1, rules.resolution * max(left, 1)):
+            continue
+        points = rules.at_once if len(gaps) == 1 else max(1, rules.at_once // 2)
+        ratio = (right / max(left, 0.5)) ** (1 / (points + 1))
+        new = {round(max(left, 0.5) * ratio**k) for k in range(1, points + 1)}
+        new = {min(max(n, left + 1, rules.first), right - 1) for n in new}
+        yield from (Probe(n, rules.replicates) for n in sorted(new) if left < n < right)
+
+
+def _beyond(rules: Rules, said: Mapping[int, tuple[str, int]], high: int) -> Iterator[Probe]:
+    """The way on to the cap by doubling, and then between the last above and the next below."""
+    n = high
+    while n < rules.cap:
+        n = min(2 * n, rules.cap)
+        if n not in said:
+            yield Probe(n, rules.replicates)
+        elif said[n][0] == "below":
+            break
+    if found := _re_entry(said, high):
+        above, below = found
+        middle = (above + below) // 2
+        if below - above > max(1, rules.resolution * above) and middle not in said:
+            yield Probe(middle, rules.replicates)
+
+
+def _re_entry(said: Mapping[int, tuple[str, int]], high: int) -> tuple[int, int] | None:
+    below = min((n for n, (word, _) in said.items() if word == "below" and n > high), default=None)
+    if below is None:
+        return None
+    return max(n for n, (word, _) in said.items() if word == "above" and n < below), below
+
+
+def _estimate(
+    rules: Rules, known: Mapping[Probe, Value], low: int, high: int
+) -> float | None:
+    """Where a weighted line through the means around, over log n, crosses the level."""
+    near = [
+        (math.log(probe.n), value.mean, probe.R / max(value.sd, 1e-12) ** 2)
+        for probe, value in known.items()
+        if max(low, rules.first) / 2 <= probe.n <= 2 * high
+    ]
+    if len({x for x, _, _ in near}) < 2:
+        return None
+    x, y, weight = (np.array(column) for column in zip(*near, strict=True))
+    slope, height = np.polyfit(x, y, 1, w=np.sqrt(weight))
+    if slope <= 0:
+        return None
+    crossing = math.exp((rules.level - height) / slope)
+    return float(min(max(crossing, low), high))
