@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import os
-import signal
 import tempfile
 import threading
 import time
@@ -12,12 +11,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep import groups, spool, texts, workers
+from sweep import groups, packing, spool, texts, workers
 from sweep.advance import Advance
 from sweep.checks import ConfigError
 from sweep.config import Settings
 from sweep.delivery import Address, log_failure
 from sweep.grid import Cell, sweep_id
+from sweep.interrupts import handlers_kept, interruptible
 from sweep.progress import Progress
 from sweep.summary import FEW_STEPS, MANY_CELLS, MOST_STEPS
 from sweep.tracking import (
@@ -130,8 +130,9 @@ def execute(
     """
     identifier = sweep_id(settings.name, list(cells))
     identity = _identity(settings, identifier, command, commit)
-    _interruptible()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(handlers_kept())
+        interruptible()
         known_here = stack.enter_context(_lock(address, identifier))
         ray = stack.enter_context(_Ray(settings, address))
         if settings.cluster.kind == "ray" or settings.cluster.gpus_per_trial:
@@ -143,7 +144,7 @@ def execute(
         ).start()
         if not known_here:
             ray.start()  # while the store opens; a sweep that ran before may be finished
-        _interruptible()  # again: Ray has put its own handler
+        interruptible()  # again: Ray has put its own handler
         tracker, parent = opening.result()
         if not workers.gone(address, parent, EARLIER_SECONDS):
             raise ConfigError(
@@ -177,8 +178,8 @@ def execute(
             if text is not None:
                 texts.keep(job.shared, text)
             try:
-                with Progress({cell.id: cell.name for cell in cells}) as progress:
-                    progress({c.id for c in cells} - {c.id for c in todo})
+                before = {c.id for c in cells} - {c.id for c in todo}
+                with Progress(cells, _costs(cells, job), before) as progress:
                     lost = ray.run(todo, job, address, tracker, progress)
             except KeyboardInterrupt:
                 ray.stop_behind()
@@ -212,18 +213,6 @@ def execute(
                 job.address.spool.rmdir()
         (own,) = (row for row in tracker.read(None, identifier) if row.run == parent)
         yield Finished(tracker=tracker, parent=own, rows=list(rows.values()), new=len(todo))
-
-
-def _interruptible() -> None:
-    """Ctrl-C and SIGTERM interrupt; a second one leaves at once."""
-
-    def first(*_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: os._exit(130))
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, first)
 
 
 def _open(
@@ -282,14 +271,14 @@ class _Ray:
         if self._cluster.kind == "inline":
             for event in run_cells(cells, job, tracker):
                 if isinstance(event, Advance):
-                    report([], [], {event.cell: (event.share, event.what)})
+                    report([], [], {event.cell: event.stage})
                 else:
                     report([event.cell.id], [] if event.error is None else [event.cell.id])
             return {}
         self.start()
         from sweep import launch
 
-        return launch.run(cells, job, address, self._cluster, report)
+        return launch.run(cells, job, address, self._cluster, report, report.begin)
 
     def stop_behind(self) -> None:
         """Begin to bring Ray down, in the background."""
@@ -348,6 +337,18 @@ def _by_cell(rows: Sequence[Row]) -> dict[str, Row]:
 def _grouped(settings: Settings, cells: Sequence[Cell]) -> bool:
     detail = settings.tracking.detail
     return detail == "group" or (detail == "auto" and len(cells) > groups.MANY_CELLS)
+
+
+def _costs(cells: Sequence[Cell], job: Job) -> dict[str, float]:
+    """Estimated seconds of each cell; one that is computed already has to be logged alone."""
+    there = {
+        cell.id
+        for cell in cells
+        if cell.id in job.donors or spool.finished(job.address.spool, cell.id)
+    }
+    return {
+        c.id: packing.logging_seconds(c) if c.id in there else packing.seconds(c) for c in cells
+    }
 
 
 def _donors(tracker: Tracker, cells: Sequence[Cell]) -> dict[str, tuple[str, str]]:
