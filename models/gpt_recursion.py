@@ -27,7 +27,7 @@ from models import corpus, generation, judging, resumable, training
 from models.documents import Documents
 from models.gpt_setting import Setting
 from models.ground import Ground
-from models.resumable import Advance
+from models.resumable import Advance, scaled
 from models.shelf import MissingPieceError, Shelf
 from models.streams import derive
 
@@ -36,6 +36,8 @@ Record = dict[str, NDArray[Any]]
 /train (R, E); tokens_per_second/train and /sample (R,)."""
 SHOWN = 600
 """Characters of the text samples that are kept."""
+DRAWING, MEASURING = 0.05, 0.15
+"""Shares of a generation that drawing data and measuring take, on a CPU; training the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,7 @@ def step(
     records: list[dict[str, Any]] = []
     for r in range(R):
         work = _generation(setting, ground, state, shelf, m, r)
-        records.append((yield from _scaled(work, r / R, 1 / R)))
+        records.append((yield from scaled(work, r / R, 1 / R)))
     joined: Record = {key: np.array([one[key] for one in records]) for key in records[0]}
     first = joined["laws"].astype(np.float64) if m == 1 else state.first
     joined["laws"] = joined["laws"].astype(np.float32)
@@ -78,18 +80,21 @@ def _generation(
         if m == 1:  # made by `prepare`
             raise MissingPieceError(1)
         name = f"model-{r}-{m}"
-        data = yield from generation.data(setting, ground.truth, shelf, m, r)
-        piece = yield from generation.trained(setting, data, ground.validation, shelf, name, m, r)
+        drawn = generation.data(setting, ground.truth, shelf, m, r)
+        data = yield from scaled(drawn, 0.0, DRAWING)
+        fitted = generation.trained(setting, data, ground.validation, shelf, name, m, r)
+        piece = yield from scaled(fitted, DRAWING, 1 - DRAWING - MEASURING)
         shelf.save(name, piece)
         shelf.remove(f"{name}-training")
     model = generation.model(setting, piece)
     laws = judging.laws(model, ground.contexts, setting.device)
     lengths = setting.lengths(measure.tokens)
-    tokens, seconds = yield from resumable.write(
+    writing = resumable.write(
         f"measure-{r}-{m}", model, setting.recipe.sampling, lengths,
         piece["start"].astype(np.float64), seed=derive(setting.root, "measure", r, m),
         device=setting.device, shelf=shelf, every=setting.every,
     )  # fmt: skip
+    tokens, seconds = yield from scaled(writing, 1 - MEASURING, MEASURING)
     shelf.remove(f"measure-{r}-{m}")
     own = Documents(tokens=tokens, lengths=lengths, real=np.zeros(len(lengths), bool))
     entropy = training.loss(model, own, setting.device, judging.AT_ONCE)
@@ -114,15 +119,3 @@ def _generation(
 def _padded(losses: NDArray[Any], evaluations: int) -> NDArray[np.float64]:
     """Where a training had fewer steps than evaluations, NaN for the missing ones."""
     return np.append(losses.astype(np.float64), np.full(evaluations - len(losses), np.nan))
-
-
-def _scaled(
-    work: Generator[Advance, None, dict[str, Any]], offset: float, scale: float
-) -> Generator[Advance, None, dict[str, Any]]:
-    """The same work as a part of a larger one: shares from offset to offset + scale."""
-    while True:
-        try:
-            advance = next(work)
-        except StopIteration as end:
-            return dict(end.value)
-        yield Advance(what=advance.what, share=offset + scale * advance.share)

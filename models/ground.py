@@ -18,7 +18,7 @@ from models.device import generator
 from models.documents import Documents
 from models.gpt import GPT
 from models.gpt_setting import Setting
-from models.resumable import Advance, Work
+from models.resumable import Advance, Work, scaled
 from models.shelf import Pieces, Shelf
 from models.streams import derive
 from models.training import Fit
@@ -51,12 +51,15 @@ class Ground:
 
 def prepare(setting: Setting, shelf: Shelf) -> Generator[Advance, None, Ground]:
     """p(0), the contexts, p(1) of every replicate: found on the shelf, or made."""
-    truth = yield from _truth(setting, shelf)
-    stick = yield from resumable.shared(
+    part = 1 / trainings(setting)
+    truth = yield from scaled(_truth(setting, shelf), 0.0, part)
+    yardstick = resumable.shared(
         f"yardstick-{setting.yardstick:016x}",
         shelf,
         lambda name: _measure_by(setting, truth, shelf),
     )
+    firsts = setting.replicates * (1 + setting.recipe.measure.retrain)
+    stick = yield from scaled(yardstick, 1 - part * firsts, 0.0)
     assert stick is not None
     ground = Ground(
         truth=truth,
@@ -70,26 +73,34 @@ def prepare(setting: Setting, shelf: Shelf) -> Generator[Advance, None, Ground]:
     pending = [(r, again) for again in retrain for r in range(setting.replicates)]
     found: dict[tuple[int, bool], Pieces] = {}
     while pending:  # whatever no other process is at comes first
-        left = []
-        for r, again in pending:
+        left: list[tuple[int, bool]] = []
+        for k, (r, again) in enumerate(pending):
             name = setting.first_name(r, again=again)
             make = partial(_first, setting, ground, shelf, r=r, again=again)
-            piece = yield from resumable.shared(name, shelf, make, wait=False)
+            made = resumable.shared(name, shelf, make, wait=False)
+            piece = yield from scaled(made, 1 - part * (len(pending) - k + len(left)), part)
             if piece is None:
                 left.append((r, again))
             elif again:
                 found[r, again] = piece
         if len(left) == len(pending):
-            yield Advance(what="waits for p(1) of another trial", share=0.0)
+            yield Advance(what="waits for p(1) of another trial", share=1 - part * len(pending))
             time.sleep(resumable.WAIT_SECONDS)  # the other process cannot wake this one
         pending = left
     laws = [found[r, True]["laws"].astype(np.float64) for r, again in sorted(found)]
     return replace(ground, retrained=np.array(laws)) if laws else ground
 
 
+def trainings(setting: Setting) -> int:
+    """How many networks `prepare` trains if it finds none."""
+    recipe = setting.recipe
+    return (recipe.truth == "trained") + setting.replicates * (1 + recipe.measure.retrain)
+
+
 def _first(setting: Setting, ground: Ground, shelf: Shelf, name: str, r: int, again: bool) -> Work:
     """p(1) of a replicate; `again`: the laws of p(1) trained once more with another seed."""
-    data = yield from generation.data(setting, ground.truth, shelf, 1, r)
+    drawn = generation.data(setting, ground.truth, shelf, 1, r)
+    data = yield from scaled(drawn, 0.0, 0.0)  # a small part
     piece = yield from generation.trained(
         setting, data, ground.validation, shelf, name, 1, r, again=again
     )

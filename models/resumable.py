@@ -6,6 +6,7 @@ Both are generators: they say how far they are, and return what they made.
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,20 @@ class Advance:
 
 Work = Generator[Advance, None, Pieces]
 """Makes a piece."""
+Made = TypeVar("Made")
+
+
+def scaled(
+    work: Generator[Advance, None, Made], offset: float, scale: float
+) -> Generator[Advance, None, Made]:
+    """The same work as a part of a larger one: shares from offset to offset + scale."""
+    while True:
+        try:
+            advance = next(work)
+        except StopIteration as end:
+            made: Made = end.value
+            return made
+        yield Advance(what=advance.what, share=offset + scale * advance.share)
 
 
 def train(

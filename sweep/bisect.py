@@ -17,7 +17,7 @@ between two probes would be missed; `models.harmless` looks at every n.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -100,18 +100,20 @@ class Answer:
     """found, or budget."""
 
 
-def replay(rules: Rules, results: Mapping[Probe, Value]) -> tuple[list[Probe], dict[Probe, Value]]:
+def replay(
+    rules: Rules, result: Callable[[Probe], Value | None]
+) -> tuple[list[Probe], dict[Probe, Value]]:
     """The probes to run now, and the results that count; none to run: the search is over.
 
     Rounds are gone through from the first, so that results of half a round,
-    or of another search, change nothing.
+    or of another search, change nothing. result: of a probe, None if it has none.
     """
     known: dict[Probe, Value] = {}
     while asked := ask(rules, known):
-        missing = [probe for probe in asked if probe not in results]
-        if missing:
+        found = {probe: result(probe) for probe in asked}
+        if missing := [probe for probe, value in found.items() if value is None]:
             return missing, known
-        known |= {probe: results[probe] for probe in asked}
+        known |= {probe: value for probe, value in found.items() if value is not None}
     return [], known
 
 
@@ -119,7 +121,7 @@ def ask(rules: Rules, known: Mapping[Probe, Value]) -> list[Probe]:
     """The next round; empty when the search is over."""
     left = rules.budget - sum(probe.R for probe in known)
     asked: list[Probe] = []
-    done = {n: R for n, R in sorted(known)}
+    done = dict(sorted(known))
     for probe in _wanted(rules, known):
         if probe.R > left:  # what is left of the budget, if it is more than there was
             probe = Probe(probe.n, left - left % rules.replicates)
@@ -149,7 +151,7 @@ def answer(rules: Rules, known: Mapping[Probe, Value]) -> Answer:
     )
 
 
-def interval(rules: Rules, probe: Probe, value: Value, pooled: Value) -> tuple[float, float]:
+def interval(rules: Rules, probe: Probe, value: Value, together: Value) -> tuple[float, float]:
     """Bounds on the mean of a probe, each wrong with probability (1 - confidence) / (2 tests)."""
     error = (1 - rules.confidence) / (2 * rules.tests)
     if rules.share:
@@ -158,20 +160,20 @@ def interval(rules: Rules, probe: Probe, value: Value, pooled: Value) -> tuple[f
         high = stats.beta.isf(error, hits + 1, probe.R - hits) if hits < probe.R else 1.0
         return float(low), float(high)
     few = probe.R < FEW
-    freedom, sd = (pooled.mean, pooled.sd) if few else (probe.R - 1, value.sd)
+    freedom, sd = (together.mean, together.sd) if few else (probe.R - 1, value.sd)
     half = float(stats.t.isf(error, freedom)) * sd / math.sqrt(probe.R)
     return value.mean - half, value.mean + half
 
 
 def _verdicts(rules: Rules, known: Mapping[Probe, Value]) -> dict[int, tuple[str, int]]:
     """n -> below, above, tie or open, and the replicates that would decide an open one."""
-    pooled = _pooled(known)
+    together = pooled(known)
     latest = {probe.n: probe for probe in sorted(known)}
     said: dict[int, tuple[str, int]] = {}
     floor = rules.level * (1 - rules.zone)
     for n, probe in latest.items():
         mean = known[probe].mean
-        low, high = interval(rules, probe, known[probe], pooled)
+        low, high = interval(rules, probe, known[probe], together)
         half = (high - low) / 2
         tie = rules.level * rules.zone / 2
         if high < floor:
@@ -189,7 +191,7 @@ def _verdicts(rules: Rules, known: Mapping[Probe, Value]) -> dict[int, tuple[str
     return said
 
 
-def _pooled(known: Mapping[Probe, Value]) -> Value:
+def pooled(known: Mapping[Probe, Value]) -> Value:
     """Degrees of freedom, and standard deviation, of all probes together."""
     freedom = sum(probe.R - 1 for probe in known)
     square = sum((probe.R - 1) * value.sd**2 for probe, value in known.items())
@@ -266,9 +268,7 @@ def _re_entry(said: Mapping[int, tuple[str, int]], high: int) -> tuple[int, int]
     return max(n for n, (word, _) in said.items() if word == "above" and n < below), below
 
 
-def _estimate(
-    rules: Rules, known: Mapping[Probe, Value], low: int, high: int
-) -> float | None:
+def _estimate(rules: Rules, known: Mapping[Probe, Value], low: int, high: int) -> float | None:
     """Where a weighted line through the means around, over log n, crosses the level."""
     near = [
         (math.log(probe.n), value.mean, probe.R / max(value.sd, 1e-12) ** 2)

@@ -18,6 +18,14 @@ from sweep import checks
 from sweep.checks import ConfigError, nearest
 from sweep.config_cluster import CLUSTER_KEYS, Cluster, needed, parse_cluster
 from sweep.config_gpt import CORPUS_KEYS, GPT_KEYS, Corpus, Gpt, parse_corpus, parse_gpt
+from sweep.config_search import (
+    SEARCH_KEYS,
+    SEARCHES,
+    Optuna,
+    Threshold,
+    parse_optuna,
+    parse_threshold,
+)
 
 AXES = ("n", "N", "K", "S0", "temperature")
 DEFAULTS: dict[str, tuple[float, ...]] = {
@@ -25,11 +33,14 @@ DEFAULTS: dict[str, tuple[float, ...]] = {
 }  # fmt: skip
 """What an axis is when nobody gives it and a schedule needs it."""
 
-FIGURES = ("curves", "initial", "windows", "collapse_time", "schedules", "simplex", "gpt")
+FIGURES = (
+    "curves", "initial", "windows", "collapse_time", "schedules", "simplex", "gpt", "threshold",
+)  # fmt: skip
 """curves: sigma over deviation, a column a cell. initial: with p(0) above them.
 windows: with the law of T below them. collapse_time: mean T against n, a column an
 initial law. schedules: all cells on the same axes. simplex: the laws of all contexts,
-where s = 3. gpt: deviation of all cells, and validation losses; for GPT cells alone."""
+where s = 3. gpt: deviation of all cells, and validation losses; for GPT cells alone.
+threshold: the answers of search=threshold."""
 DETAILS = ("auto", "cell", "group")
 """How much goes to the store: a run a cell, or a run a group of cells; auto: a run a cell up
 to `sweep.groups.MANY_CELLS`."""
@@ -113,6 +124,12 @@ class Settings:
     """Independent runs of each cell."""
     seed: int
     """Root of all randomness."""
+    search: str
+    """grid: every cell of it; else how cells are chosen, one of `SEARCHES`."""
+    threshold: Threshold | None
+    """For search=threshold."""
+    optuna: Optuna | None
+    """For search=optuna."""
     cluster: Cluster
     tracking: Tracking
     dry_run: bool
@@ -127,8 +144,10 @@ STATISTICAL_KEYS = ("name", "context_length", "context_draw", "unseen")
 KEYS: dict[str, tuple[str, ...]] = {
     "": (
         "name", "purpose", "cost", "figure", "model", "corpus", "grid", "source", "generations",
-        "replicates", "seed", "cluster", "tracking", "dry_run", "force", "output",
+        "replicates", "seed", "search", "threshold", "optuna", "cluster", "tracking", "dry_run",
+        "force", "output",
     ),
+    **SEARCH_KEYS,
     **GPT_KEYS,
     "model": tuple(dict.fromkeys((*STATISTICAL_KEYS, *GPT_KEYS["model"]))),
     "corpus": CORPUS_KEYS,
@@ -180,6 +199,8 @@ def parse(config: Mapping[str, Any]) -> Settings:
     name = checks.text(config["name"], "name")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ConfigError(f"name: got {name!r}; allowed: letters, digits, and . _ - between them")
+    search = checks.choice(config["search"], "search", SEARCHES)
+    generations = checks.whole(config["generations"], "generations", 1, 10**7)
     return Settings(
         name=name,
         purpose=checks.text(config["purpose"] or name, "purpose"),
@@ -196,9 +217,14 @@ def parse(config: Mapping[str, Any]) -> Settings:
             support=checks.whole(source["support"], "source.support", 2, LARGEST_SAMPLE),
             seed=checks.whole(source["seed"], "source.seed", 0, 2**63),
         ),
-        generations=checks.whole(config["generations"], "generations", 1, 10**7),
+        generations=generations,
         replicates=checks.whole(config["replicates"], "replicates", 1, 10**7),
         seed=checks.whole(config["seed"], "seed", 0, 2**63),
+        search=search,
+        threshold=parse_threshold(sections["threshold"], generations)
+        if search == "threshold"
+        else None,
+        optuna=parse_optuna(sections["optuna"], model) if search == "optuna" else None,
         cluster=cluster,
         tracking=_tracking(sections["tracking"], name, cluster.kind),
         dry_run=checks.flag(config["dry_run"], "dry_run"),

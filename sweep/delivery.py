@@ -109,6 +109,11 @@ def deliver_group(
             file = Path(folder) / f"{cell_id}.npz"
             os.link(spool.curves_file(address.spool, cell_id), file)
             tracker.attach(run, file, "curves")
+        for cell, trace in members:
+            if trace is not None:
+                file = Path(folder) / f"{cell.id}.txt"
+                file.write_text(trace)
+                tracker.attach(run, file, groups.TRACEBACKS)
         for path in reversed(groups.write(Path(folder), rows)):  # what is read back comes last
             tracker.attach(run, path)
     end_ms = start_ms + max(1, round(1000 * sum(r.seconds for r in results.values())))

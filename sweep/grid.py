@@ -186,7 +186,7 @@ def expand(settings: Settings, text: str | None = None) -> tuple[list[Cell], lis
                     recipe=recipe(settings, text, temperature),
                 )
                 point |= {"S0": S0, "temperature": temperature}
-                _check_size(cell)
+                check_size(cell)
                 cells[cell] = None
     return list(cells), _notices(settings, list(cells))
 
@@ -309,7 +309,8 @@ def _source(settings: Settings, S0: float | None, text: str | None) -> Source:
     return replace(source, S0=None) if fields.family == "uniform" else source
 
 
-def _check_size(cell: Cell) -> None:
+def check_size(cell: Cell) -> None:
+    """Raise ConfigError for a cell that is too large to run."""
     if cell.recipe is not None:
         check_tokens(cell.schedule, cell.recipe.network.context)
     largest = cell.schedule.largest_pool(cell.generations)

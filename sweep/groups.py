@@ -22,6 +22,8 @@ MOST_CELLS = 200
 MANY_CELLS = 5000
 """Cells beyond which a sweep is logged by groups, unless the user says otherwise."""
 TABLE = "cells.json"
+TRACEBACKS = "tracebacks"
+"""Folder of the artifacts with the tracebacks of failed cells, by id."""
 
 
 def split(cells: Sequence[Cell]) -> list[list[Cell]]:

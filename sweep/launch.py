@@ -28,7 +28,7 @@ from ray import tune
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from sweep import groups, nodes, packing
-from sweep.advance import Advance
+from sweep.advance import Advance, Stage
 from sweep.checks import ConfigError
 from sweep.config_cluster import Cluster, check_address
 from sweep.grid import Cell
@@ -47,9 +47,9 @@ NODE_SECONDS = 90.0
 EARLIER_SECONDS = 300.0
 """How long to wait for an earlier worker at the same pack; without its node it ends in a minute."""
 
-Report = Callable[[list[str], list[str], dict[str, tuple[float, str]]], None]
+Report = Callable[[list[str], list[str], dict[str, Stage]], None]
 """Called with the ids of the cells that ended since the last call, and of those that failed,
-and with how much of a cell at work is done, and what it is doing."""
+and with how far a cell at work is."""
 
 
 def start(cluster: Cluster) -> None:
@@ -211,10 +211,16 @@ def stop() -> None:
 
 
 def run(
-    cells: Sequence[Cell], job: Job, store: Store, cluster: Cluster, report: Report
+    cells: Sequence[Cell],
+    job: Job,
+    store: Store,
+    cluster: Cluster,
+    report: Report,
+    begin: Callable[[int], None],
 ) -> dict[str, str]:
     """Run the cells; returns when every pack has ended: cell id -> why its pack was lost.
 
+    begin: told how many packs can be at work at once.
     Raises KeyboardInterrupt on Ctrl-C, with the workers still up.
     """
     found = _nodes()
@@ -225,6 +231,7 @@ def run(
     if gpus == 0 and job.device == "auto":
         job = replace(job, device="cpu")  # no trial has asked for a GPU
     slots = max(1, sum(node.slots(cluster.cpus_per_trial, gpus) for node in found))
+    begin(slots)
     units = groups.split(cells) if job.address.grouped else [[cell] for cell in cells]
     packs = packing.pack([sum(map(packing.seconds, unit)) for unit in units], slots)
     work = [[cell for i in indices for cell in units[i]] for indices in packs]
@@ -325,7 +332,7 @@ class PackTrainable(tune.Trainable):
         told: dict[str, Any] = {"ended": [], "failed": [], "at": {}, "done": False}
         for event in self._outcomes:
             if isinstance(event, Advance):
-                told["at"] = {event.cell: (event.share, event.what)}
+                told["at"] = {event.cell: event.stage}
             else:
                 told["ended"].append(event.cell.id)
                 if event.error is not None:

@@ -1,41 +1,54 @@
 """One progress bar: cells done, rate, time left; plain lines when nobody watches a terminal."""
 
+import os
 import sys
+import textwrap
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TextIO
 
 from tqdm import tqdm
 
-LINE_SECONDS = 30.0
-"""Least time between two plain lines, besides the last."""
-AT_WORK_SECONDS = 2.0
-"""Cells are named once the sweep has lasted this long."""
+from sweep import tables
+from sweep.advance import Stage
+from sweep.forecast import Forecast
+from sweep.grid import Cell
+
+FIRST_LINE, LAST_LINE = 2.0, 30.0
+"""Seconds between two plain lines, besides the last: at first, doubling, and at most."""
+DRAW_SECONDS = 0.1
+"""Least time between two pictures of the bar."""
+NAMED = 4
+"""Most cells at work that are named in a plain line."""
+BAR = 10
+"""Least columns of the bar itself."""
 
 
 class Progress:
     """Counts cells on stderr, those at work by their share; use as a context.
 
-    cells: id -> name of every cell.
+    costs: id -> estimated seconds of each cell. before: ids of cells that were
+    finished already.
     """
 
-    def __init__(self, cells: Mapping[str, str], stream: TextIO = sys.stderr) -> None:
-        self._cells = cells
-        self._ended: set[str] = set()
+    def __init__(
+        self,
+        cells: Iterable[Cell],
+        costs: Mapping[str, float],
+        before: Collection[str] = (),
+        stream: TextIO = sys.stderr,
+    ) -> None:
+        listed = list(cells)
+        self._names = dict(zip((c.id for c in listed), tables.labels(listed)[0], strict=True))
+        self._forecast = Forecast(costs, before)
+        self._ended = set(before)
         self._failed: set[str] = set()
-        self._at: dict[str, tuple[float, str]] = {}
+        self._at: dict[str, str] = {}
         self._stream = stream
         self._started = self._spoke = time.monotonic()
+        self._gap = FIRST_LINE
         self._bar = (
-            tqdm(
-                total=len(cells),
-                file=stream,
-                unit="cell",
-                dynamic_ncols=True,
-                smoothing=0.1,
-                bar_format="{desc}{percentage:3.0f}% |{bar}| {n:.3g}/{total_fmt} cells"
-                " [{elapsed}, {remaining} left{postfix}]",
-            )
+            tqdm(total=1.0, file=stream, dynamic_ncols=True, bar_format=self._format())
             if stream.isatty()
             else None
         )
@@ -45,50 +58,104 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
-            self._bar.set_postfix_str("")
+            self._at = {}
+            self._draw(self._bar)
             self._bar.close()
         elif self._ended:
             self._line()
+
+    def begin(self, slots: int) -> None:
+        """So many cells can be at work at once."""
+        self._forecast.slots = slots
 
     def __call__(
         self,
         ended: Iterable[str],
         failed: Iterable[str] = (),
-        at: Mapping[str, tuple[float, str]] | None = None,
+        at: Mapping[str, Stage] | None = None,
     ) -> None:
-        """Count cells by id, each once however often it is told.
-
-        at: of cells at work, how much is done, and what they are doing.
-        """
-        self._ended |= set(ended)
+        """Count cells by id, each once however often it is told; at: those at work."""
+        now = time.monotonic()
+        new = set(ended) - self._ended
+        self._ended |= new
         self._failed |= set(failed)
-        self._at |= at or {}
-        self._at = {cell: state for cell, state in self._at.items() if cell not in self._ended}
-        waited = time.monotonic() - self._spoke
+        stages = {cell: Stage(*stage) for cell, stage in (at or {}).items()}
+        self._at |= {cell: stage.what for cell, stage in stages.items()}
+        self._at = {cell: what for cell, what in self._at.items() if cell not in self._ended}
+        self._forecast.tell(now, new, stages)
         if self._bar is not None:
-            if self._failed:
-                self._bar.set_description_str(f"{len(self._failed)} failed ")
-            if time.monotonic() - self._started > AT_WORK_SECONDS:
-                self._bar.set_postfix_str(self._working(short=True), refresh=False)
-            done = len(self._ended) + sum(share for share, _ in self._at.values())
-            self._bar.update(max(0.0, done - self._bar.n))
-        elif len(self._ended) < len(self._cells) and waited > LINE_SECONDS:
+            if now - self._spoke > DRAW_SECONDS:
+                self._spoke = now
+                self._draw(self._bar)
+        elif len(self._ended) < len(self._names) and now - self._spoke > self._gap:
+            self._gap = min(2 * self._gap, LAST_LINE)
             self._line()
 
-    def _working(self, *, short: bool) -> str:
-        """What is being done; short: of the cell that told last."""
-        if not self._at:
-            return ""
-        told = [f"{self._cells[cell].split(' ')[0]} {what}" for cell, (_, what) in self._at.items()]
-        return told[-1].replace("generation ", "m=") if short else "; ".join(told)
+    def _draw(self, bar: "tqdm") -> None:
+        bar.bar_format = self._format()
+        bar.n = self._forecast.share()
+        bar.refresh()
+
+    def _format(self) -> str:
+        counts = f"{len(self._ended)}/{len(self._names)} cells"
+        if self._failed:
+            counts += f", {len(self._failed)} failed"
+        times = [tqdm.format_interval(time.monotonic() - self._started)]
+        left, rate = self._forecast.left(), self._forecast.rate()
+        if left is not None and self._at:
+            times.append(f"{tqdm.format_interval(left)} left")
+        if rate:
+            times.append(_rate(rate))
+        text = f"{counts} [{', '.join(times)}]"
+        room = _columns(self._stream) - len(f"100%|| {text}") - BAR - 1
+        text += self._working(room)
+        return "{percentage:3.0f}%|{bar}| " + text.replace("{", "{{").replace("}", "}}")
+
+    def _working(self, room: int) -> str:
+        """The cells at work, as many as there is room for, the one that told last first."""
+        told = [
+            f"{self._names[cell]} {what}".replace("generation ", "m=")
+            for cell, what in reversed(self._at.items())
+        ]
+        shown = ""
+        for k, one in enumerate(told):
+            longer = f"{shown}; {one}" if shown else f" {one}"
+            more = f" +{len(told) - k - 1}" if k + 1 < len(told) else ""
+            if len(longer) + len(more) > room:
+                return f"{shown} +{len(told) - k}" if shown else ""
+            shown = longer
+        return shown
 
     def _line(self) -> None:
         self._spoke = time.monotonic()
         seconds = self._spoke - self._started
-        failed = f", {len(self._failed)} failed" if self._failed else ""
-        working = f"; {self._working(short=False)}" if self._at else ""
-        print(
-            f"{len(self._ended)}/{len(self._cells)} cells in {seconds:.1f} s{failed}{working}",
-            file=self._stream,
-            flush=True,
-        )
+        parts = [f"{len(self._ended)}/{len(self._names)} cells in {seconds:.1f} s"]
+        if self._failed:
+            parts.append(f"{len(self._failed)} failed")
+        left, rate = self._forecast.left(), self._forecast.rate()
+        if left is not None and len(self._ended) < len(self._names):
+            parts.append(f"{self._forecast.share():.0%} of the work")
+            parts.append(f"about {left:.0f} s left")
+            if rate:
+                parts.append(_rate(rate))
+        text = ", ".join(parts)
+        told = [f"{self._names[cell]} {what}" for cell, what in self._at.items()]
+        if told:
+            more = f" and {len(told) - NAMED} more" if len(told) > NAMED else ""
+            text += f"; {'; '.join(told[:NAMED])}{more}"
+        print(textwrap.fill(text, 79, subsequent_indent="  "), file=self._stream, flush=True)
+
+
+def _rate(cells: float) -> str:
+    """Cells a second, in the unit that gives a number above one."""
+    for unit, seconds in (("s", 1), ("min", 60)):
+        if cells * seconds >= 1:
+            return f"{cells * seconds:.3g} cells/{unit}"
+    return f"{cells * 3600:.2g} cells/h"
+
+
+def _columns(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except OSError:
+        return 80

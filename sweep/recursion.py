@@ -72,20 +72,17 @@ def recurse(
 
 def _run(cell: Cell, setting: Setting, shelf: DiskShelf) -> Generator[Advance, None, Curves]:
     """From wherever the shelf stands to the last generation."""
-    base = yield from _told(ground.prepare(setting, shelf), cell, "p(0) and p(1)", 0.0, shelf)
+    teller = _Teller(cell, ground.trainings(setting), shelf)
+    base = yield from teller.told(ground.prepare(setting, shelf), 0)
     state, curves = _resumed(cell, shelf)
     while state.m < cell.generations:
         m = state.m + 1
         work = gpt_recursion.step(setting, base, state, shelf)
-        done = (m - 1) / cell.generations
-        state, record = yield from _told(work, cell, f"generation {m}", done, shelf)
+        state, record = yield from teller.told(work, m)
         curves = _longer(curves, record)
         shelf.save(STATE.format(m), curves | {"state/first": state.first})
         shelf.remove(STATE.format(m - 2))
-        yield Advance(
-            cell=cell.id, what=f"generation {m}", share=m / cell.generations,
-            curves=_finished(curves, base),
-        )  # fmt: skip
+        yield teller.advance(m, 1.0, curves=_finished(curves, base))
     return _finished(curves, base)
 
 
@@ -128,17 +125,45 @@ def _finished(curves: dict[str, NDArray[Any]], base: Ground) -> Curves:
     return found | {f"truth/{name}": np.array(value) for name, value in base.record.items()}
 
 
-def _told(
-    work: Generator[Part, None, Any], cell: Cell, name: str, offset: float, shelf: DiskShelf
-) -> Generator[Advance, None, Any]:
-    """The same work, told as progress of the cell."""
-    while True:
-        try:
-            part = next(work)
-        except StopIteration as end:
-            return end.value
-        share = offset + part.share / cell.generations
-        what = f"{name}, {part.what} {part.share:.0%}"
-        notes = tuple(shelf.refused)
-        shelf.refused.clear()
-        yield Advance(cell=cell.id, what=what, share=min(share, 1.0), notes=notes)
+class _Teller:
+    """Tells the work of p(0), p(1) and the generations as progress of a cell.
+
+    A training counts 1. p(1) is trained before generation 1, which measures it.
+    """
+
+    def __init__(self, cell: Cell, trainings: int, shelf: DiskShelf) -> None:
+        self._cell, self._shelf = cell, shelf
+        R, M = cell.replicates, cell.generations
+        ends = [trainings, *(trainings + R * (gpt_recursion.MEASURING + m) for m in range(M))]
+        self._ends = [end / ends[-1] for end in ends]
+        self._made = 0.0
+        self._last = (-1, "", 0.0)
+
+    def told(self, work: Generator[Part, None, Any], m: int) -> Generator[Advance, None, Any]:
+        """The same work, that of generation m; 0: of p(0) and p(1)."""
+        while True:
+            try:
+                part = next(work)
+            except StopIteration as end:
+                return end.value
+            yield self.advance(m, min(part.share, 1.0), part.what)
+
+    def advance(
+        self, m: int, share: float, what: str = "", curves: Curves | None = None
+    ) -> Advance:
+        begun = self._ends[m - 1] if m else 0.0
+        done = begun + share * (self._ends[m] - begun)
+        if self._last[:2] == (m, what):  # from one piece to another, some may have been there
+            self._made += max(0.0, done - self._last[2])
+        self._last = (m, what, done)
+        notes = tuple(self._shelf.refused)
+        self._shelf.refused.clear()
+        name = f"generation {m}/{self._cell.generations}" if m else "p(0) and p(1)"
+        return Advance(
+            cell=self._cell.id,
+            what=what if what.startswith("waits") else name,
+            share=done,
+            found=max(0.0, done - self._made),
+            curves=curves,
+            notes=notes,
+        )

@@ -21,6 +21,7 @@ from sweep.checks import ConfigError, nearest
 from sweep.delivery import Address, Queue, leftovers
 from sweep.grid import cell_from_params
 from sweep.laws import laws
+from sweep.stores import redact
 from sweep.summary_gpt import spread_in_words
 from sweep.tables import Entry
 from sweep.tracking import OutageError, Row, Status, Store, StoreError, Tracker, connect
@@ -30,6 +31,8 @@ from sweep.tracking import OutageError, Row, Status, Store, StoreError, Tracker,
 class Report:
     """What was written."""
 
+    folder: Path
+    """Where it is."""
     entries: list[Entry]
     files: list[Path]
     """Figures first, then summary.csv and report.html."""
@@ -97,7 +100,7 @@ def build(tracker: Tracker, parent: Row, rows: Sequence[Row], output: Path) -> R
     files += [table, html]
     for path in files:
         tracker.attach(parent.run, path, "figures" if path.suffix in (".png", ".pdf") else None)
-    return Report(entries=entries, files=files)
+    return Report(folder=folder, entries=entries, files=files)
 
 
 def _draw(
@@ -215,37 +218,56 @@ def main() -> None:
 
 def rebuild(options: dict[str, str]) -> Report:
     """Write the report of the sweep that the options name. Raises ConfigError or StoreError."""
-    from sweep import stores, tracking_mlflow
+    from sweep import stores
 
     check_output(options["output"])
     uri = stores.absolute(options["tracking.uri"])
-    store = Store(kind="mlflow", uri=uri, experiment="", state=Path())
-    if not store.exists():
-        raise StoreError(f"tracking.uri: there is no store at {options['tracking.uri']}")
-    tracking_mlflow.probe(uri)
-    wanted = options["tracking.experiment"]
-    names = [wanted] if wanted else tracking_mlflow.experiments(uri)
-    found: list[tuple[Tracker, Row]] = []
-    for name in names:
-        tracker = connect(replace(store, experiment=name))
-        found += [(tracker, row) for row in tracker.read(None)]
+    found = sweeps(uri, options["tracking.experiment"])
     if options["deliver"] == "true":
         state = stores.state(uri, Path(options["cluster.storage"]))
         print(f"{_deliver(state / 'spool', found)} results delivered")
-    matching = [(t, row) for t, row in found if row.key.startswith(options["sweep"])]
-    if not matching:
-        known = ", ".join(sorted({row.key for _, row in found})[:10]) or "none"
-        raise ConfigError(f"sweep: got {options['sweep']!r}; this store has: {known}")
-    tracker, parent = max(matching, key=lambda pair: pair[1].start_ms)
+    tracker, parent = choose(options["sweep"], found)
     rows = tracker.read(parent.run)
     if not entries_of(rows):
         raise ConfigError(f"sweep: {parent.key} has no cells yet; run its command again")
     return build(tracker, parent, rows, Path(options["output"]))
 
 
-def _deliver(folder: Path, sweeps: Sequence[tuple[Tracker, Row]]) -> int:
+Sweeps = Sequence[tuple[Tracker, Row]]
+"""Runs of sweeps, each with the tracker that reads it."""
+
+
+def sweeps(uri: str, experiment: str = "") -> Sweeps:
+    """The sweeps of a store, of one MLflow experiment or of all. Raises StoreError."""
+    from sweep import tracking_mlflow
+
+    store = Store(kind="mlflow", uri=uri, experiment="", state=Path())
+    if not store.exists():
+        raise StoreError(f"tracking.uri: there is no store at {redact(uri)}")
+    tracking_mlflow.probe(uri)
+    found: list[tuple[Tracker, Row]] = []
+    for name in [experiment] if experiment else tracking_mlflow.experiments(uri):
+        tracker = connect(replace(store, experiment=name))
+        found += [(tracker, row) for row in tracker.read(None)]
+    return found
+
+
+def choose(wanted: str, found: Sweeps) -> tuple[Tracker, Row]:
+    """The sweep with this id, perhaps cut short, or the last of this experiment, or of all.
+
+    Raises ConfigError if there is none.
+    """
+    named = [(t, row) for t, row in found if row.tags.get("experiment") == wanted]
+    matching = named or [(t, row) for t, row in found if row.key.startswith(wanted)]
+    if not matching:
+        known = ", ".join(sorted({row.key for _, row in found})[:10]) or "none"
+        raise ConfigError(f"sweep: got {wanted!r}; this store has: {known}")
+    return max(matching, key=lambda pair: pair[1].start_ms)
+
+
+def _deliver(folder: Path, found: Sweeps) -> int:
     """Send what waits in a spool folder to its sweeps: how many cells."""
-    trackers = {row.run: tracker for tracker, row in sweeps}
+    trackers = {row.run: tracker for tracker, row in found}
     sent = 0
     for parent, cells in leftovers(folder).items():
         if parent not in trackers:

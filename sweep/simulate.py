@@ -47,6 +47,7 @@ def simulate(
 
     path = folder / cell.id / "checkpoint.npz"
     finished, state, records = _load(path)
+    found: float | None = None
     last_saved = time.monotonic()
     for first, count in _blocks(cell):
         if first < sum(len(block["collapse_time"]) for block in finished):
@@ -60,11 +61,15 @@ def simulate(
         )
         state = state or statistical.init(setting)
         for generations in _steps(cell, count, state.m):
+            if found is None:
+                found = (first + count * state.m / cell.generations) / cell.replicates
             state, record = statistical.step(setting, state, generations)
             records.append(record)
-            done = first + count * state.m / cell.generations
-            what = f"generation {state.m}, runs {first} to {first + count - 1}"
-            yield Advance(cell=cell.id, what=what, share=done / cell.replicates)
+            share = (first + count * state.m / cell.generations) / cell.replicates
+            what = f"generation {state.m}/{cell.generations}"
+            if count < cell.replicates:
+                what += f" of runs {first}-{first + count - 1}"
+            yield Advance(cell=cell.id, what=what, share=share, found=found)
             if time.monotonic() - last_saved > checkpoint_seconds:
                 records = [_joined(records, axis=1)]
                 _save(path, finished, state, records[0])
@@ -100,7 +105,8 @@ def _with_contexts(cell: Cell, contexts: Contexts) -> Generator[Advance, None, C
         state, record = model.step(setting, state)
         records.append(record)
         share = state.m / cell.generations
-        yield Advance(cell=cell.id, what=f"generation {state.m}", share=share)
+        what = f"generation {state.m}/{cell.generations}"
+        yield Advance(cell=cell.id, what=what, share=share)
         if cell.source.s == 3:
             laws.append(state.p[0])
     curves = _joined(records, axis=1)

@@ -69,6 +69,11 @@ def read(folder: Path, cell: str) -> Result | None:
         return None
 
 
+def finished(folder: Path, cell: str) -> bool:
+    """Whether a result of the cell lies here."""
+    return (folder / cell / "result.json").exists()
+
+
 def started(folder: Path, cell: str) -> int | None:
     """When a long cell was first started, milliseconds since 1970; None if nothing says so."""
     try:

@@ -90,6 +90,11 @@ def redact(text: str) -> str:
     return re.sub(r"://[^\s'\"]*@", "://***@", text)
 
 
+def short(path: Path) -> Path:
+    """A path as people type it here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def beside(file: Path, what: str) -> Path:
     """A folder that belongs to a SQLite store: mlflow.db has mlflow-artifacts, mlflow-state."""
     stem = file.stem if file.suffix == ".db" else file.name

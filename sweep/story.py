@@ -1,42 +1,25 @@
 """The story of one sweep: open the store, run what is not finished, report."""
 
 import contextlib
-import fcntl
-import functools
 import os
-import signal
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep import groups, spool, texts, workers
-from sweep.advance import Advance
 from sweep.checks import ConfigError
 from sweep.config import Settings
-from sweep.delivery import Address, log_failure
 from sweep.grid import Cell, sweep_id
-from sweep.progress import Progress
-from sweep.summary import FEW_STEPS, MANY_CELLS, MOST_STEPS
+from sweep.session import opened
 from sweep.tracking import (
     Identity,
-    OutageError,
     Row,
     Store,
     StoreError,
     Tracker,
-    connect,
-    preload,
 )
-from sweep.trial import Job, run_cells
 
-EARLIER_SECONDS = 120.0
-"""How long to wait for the workers of a driver that was killed; without it they end in a minute."""
-STOP_SECONDS = 5.0
-"""How long to wait for workers on an interrupt."""
 LONGEST = 4000
 """Characters of a tag or param of the sweep's run; MLflow cuts at 6,000 to 8,000, unsaid."""
 
@@ -52,10 +35,6 @@ class Finished:
     """The runs of its cells."""
     new: int
     """How many cells were run now; the others had been finished before."""
-
-
-class InterruptedSweepError(Exception):
-    """Ctrl-C; what is finished is kept."""
 
 
 def check(settings: Settings) -> None:
@@ -137,264 +116,7 @@ def execute(
         )
         rows, new = session.run(cells)
         session.release()
-        yield session.finished(rows, new)
-
-
-@contextlib.contextmanager
-def opened(
-    settings: Settings, address: Store, identity: Identity, *, text: str | None = None
-) -> Iterator["Session"]:
-    """A sweep that is locked, with its store open, and Ray coming up where it will be needed.
-
-    Raises as `execute` does.
-    """
-    _interruptible()
-    with contextlib.ExitStack() as stack:
-        known_here = stack.enter_context(_lock(address, identity.key))
-        ray = stack.enter_context(_Ray(settings, address))
-        if settings.cluster.kind == "ray" or settings.cluster.gpus_per_trial:
-            ray.start()  # first, since what it refuses must leave no run behind
-        preload(address)  # here: an interrupt while two threads import can hang both
-        opening: Future[tuple[Tracker, str]] = Future()
-        threading.Thread(
-            target=_open, args=(address, identity, settings.force, opening), daemon=True
-        ).start()
-        if not known_here and settings.search == "grid":
-            ray.start()  # while the store opens; a sweep that ran before may be finished
-        _interruptible()  # again: Ray has put its own handler
-        tracker, parent = opening.result()
-        if not workers.gone(address, parent, EARLIER_SECONDS):
-            raise ConfigError(
-                f"tracking.uri: workers of an earlier start of this sweep ({identity.key}) are "
-                "still at it; wait until they have ended"
-            )
-        yield Session(settings, address, identity, tracker, parent, ray, text)
-
-
-class Session:
-    """A sweep at work: runs cells, in one round or several."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        address: Store,
-        identity: Identity,
-        tracker: Tracker,
-        parent: str,
-        ray: "_Ray",
-        text: str | None,
-    ) -> None:
-        self.tracker, self.parent = tracker, parent
-        self._settings, self._address, self._identity = settings, address, identity
-        self._ray, self._text = ray, text
-
-    @functools.cached_property
-    def _donors(self) -> dict[str, tuple[str, str]]:
-        """Where the curves are of cells that another sweep of the experiment has finished."""
-        if self._settings.force:
-            return {}
-        return {key: (row.run, row.curves) for key, row in self.tracker.finished().items()}
-
-    def run(self, cells: Sequence[Cell], *, here: bool = False) -> tuple[list[Row], int]:
-        """Run those of the cells that are not finished: all runs of the sweep, and how many are new.
-
-        here: in this process, where that is allowed; for what is shorter than Ray's start.
-        Raises as `execute` does.
-        """
-        settings, tracker, parent = self._settings, self.tracker, self.parent
-        rows = _by_cell(tracker.read(parent))
-        todo = [c for c in cells if c.id not in rows or rows[c.id].status != "FINISHED"]
-        if not todo:
-            return list(rows.values()), 0
-        tracker.end(parent, "RUNNING", end_ms=0, tags=self._identity.tags)
-        job = self._job(cells, todo, rows)
-        if self._text is not None:
-            texts.keep(job.shared, self._text)
-        try:
-            with Progress({cell.id: cell.name for cell in cells}) as progress:
-                progress({c.id for c in cells} - {c.id for c in todo})
-                ran = self._ray.run_here if here else self._ray.run
-                lost = ran(todo, job, self._address, tracker, progress)
-        except KeyboardInterrupt:
-            kept = self._interrupted()
-            of = f"of {len(cells)} cells" if settings.search == "grid" else "probes"
-            raise InterruptedSweepError(f"{kept} {of} are finished and kept") from None
-        if settings.search == "grid":
-            self._ray.stop_behind()  # no other round comes
-        rows = _by_cell(tracker.read(parent))
-        waiting = {c.id for c in todo if spool.read(job.address.spool, c.id) is not None}
-        silent = [
-            c
-            for c in todo
-            if (c.id not in rows or rows[c.id].status == "RUNNING") and c.id not in waiting
-        ]
-        for cell in silent:
-            reason = lost.get(cell.id, "no reason is known")
-            log_failure(cell, job.address, tracker, f"{reason}\nits worker was lost")
-        if silent:
-            rows = _by_cell(tracker.read(parent))
-        for run in tracker.running(parent):  # begun, and then begun again otherwise
-            tracker.end(run, "KILLED", end_ms=_now_ms())
-        if waiting:
-            raise OutageError(f"{len(waiting)} of {len(cells)} cells could not be delivered")
-        with contextlib.suppress(OSError):  # not empty where something was not delivered
-            job.address.spool.rmdir()
-        return list(rows.values()), len(todo)
-
-    def release(self) -> None:
-        """No round comes any more: Ray may go, in the background."""
-        self._ray.stop_behind()
-
-    def finished(self, rows: list[Row], new: int) -> Finished:
-        """What the report needs."""
-        found = self.tracker.read(None, self._identity.key)
-        (own,) = (row for row in found if row.run == self.parent)
-        return Finished(tracker=self.tracker, parent=own, rows=rows, new=new)
-
-    def _job(self, cells: Sequence[Cell], todo: Sequence[Cell], rows: Mapping[str, Row]) -> Job:
-        settings, state = self._settings, self._address.state
-        return Job(
-            address=Address(
-                parent=self.parent,
-                grouped=settings.search == "grid" and _grouped(settings, cells),
-                spool=state / "spool" / self.parent,
-                known=frozenset(rows),
-                failed=frozenset(key for key, row in rows.items() if row.status == "FAILED"),
-                most_steps=FEW_STEPS if len(cells) > MANY_CELLS else MOST_STEPS,
-                patience=settings.tracking.patience_seconds,
-            ),
-            donors={c.id: self._donors[c.id] for c in todo if c.id in self._donors},
-            # On a cluster Ray itself ends the workers of a driver that is gone.
-            driver=os.getpid() if settings.cluster.kind == "local" else 0,
-            shared=state / "shared",
-            checkpoint_seconds=settings.cluster.checkpoint_seconds,
-            limit_seconds=settings.cluster.limit_seconds,
-            device=settings.gpt.device if settings.gpt else "auto",
-            compiled=settings.gpt.compile if settings.gpt else None,
-        )
-
-    def _interrupted(self) -> int:
-        """End what is at work: how many cells are finished."""
-        self._ray.stop_behind()
-        if self._settings.cluster.kind == "ray":  # on other machines: what they log comes late
-            workers.gone(self._address, self.parent, STOP_SECONDS)
-        for run in self.tracker.running(self.parent):  # a long cell, logged as it went
-            self.tracker.end(run, "KILLED", end_ms=_now_ms())
-        self.tracker.end(self.parent, "KILLED", end_ms=_now_ms())
-        return sum(row.status == "FINISHED" for row in self.tracker.read(self.parent))
-
-
-def _interruptible() -> None:
-    """Ctrl-C and SIGTERM interrupt; a second one leaves at once."""
-
-    def first(*_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: os._exit(130))
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, first)
-
-
-def _open(
-    address: Store, identity: Identity, anew: bool, opened: "Future[tuple[Tracker, str]]"
-) -> None:
-    """Put the tracker and the run of the sweep into `opened`, or what went wrong.
-
-    One process at a time: MLflow cannot create a SQLite store, or an
-    experiment, in two at once.
-    """
-    try:
-        with open(address.state / "opening.lock", "a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            tracker = connect(address)
-            opened.set_result((tracker, tracker.begin(identity, anew=anew)))
-    except StoreError as error:
-        opened.set_exception(ConfigError(str(error)))
-    except BaseException as error:
-        opened.set_exception(error)
-
-
-class _Ray:
-    """Ray, if the settings ask for it: brought up when needed, down while other things are done.
-
-    It has to come up in a thread that stays: Ray's processes die with the
-    thread that started them.
-    """
-
-    def __init__(self, settings: Settings, address: Store) -> None:
-        self._cluster, self._address = settings.cluster, address
-        self._up = False
-        self._stopping: threading.Thread | None = None
-
-    def __enter__(self) -> "_Ray":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop_behind()
-        if self._stopping is not None:
-            self._stopping.join()
-
-    def start(self) -> None:
-        if self._cluster.kind != "inline" and not self._up:
-            from sweep import launch
-
-            self._up = True
-            if self._cluster.kind == "ray":
-                launch.join(self._cluster, self._address)
-            else:
-                launch.start(self._cluster)
-
-    def run(
-        self, cells: Sequence[Cell], job: Job, address: Store, tracker: Tracker, report: Progress
-    ) -> dict[str, str]:
-        """Run the cells, on Ray or in this process: cell id -> why its worker was lost."""
-        if self._cluster.kind == "inline":
-            return self.run_here(cells, job, address, tracker, report)
-        self.start()
-        from sweep import launch
-
-        return launch.run(cells, job, address, self._cluster, report)
-
-    def run_here(
-        self, cells: Sequence[Cell], job: Job, address: Store, tracker: Tracker, report: Progress
-    ) -> dict[str, str]:
-        """Run the cells in this process; none is lost."""
-        for event in run_cells(cells, job, tracker):
-            if isinstance(event, Advance):
-                report([], [], {event.cell: (event.share, event.what)})
-            else:
-                report([event.cell.id], [] if event.error is None else [event.cell.id])
-        return {}
-
-    def stop_behind(self) -> None:
-        """Begin to bring Ray down, in the background."""
-        if self._up and self._stopping is None:
-            from sweep import launch
-
-            self._stopping = threading.Thread(target=launch.stop, daemon=True)
-            self._stopping.start()
-
-
-@contextlib.contextmanager
-def _lock(address: Store, sweep: str) -> Iterator[bool]:
-    """Keep a second start of the same sweep on the same store out; gives whether it ran before."""
-    folder = address.state / "locks"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"tracking.uri: its folder {folder} cannot be made: {error}") from None
-    path = folder / sweep
-    known_here = path.exists()
-    with open(path, "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(
-                f"tracking.uri: this very sweep ({sweep}) is running on this store already; "
-                "wait for it, or stop it and run the command again"
-            ) from None
-        yield known_here
+        yield Finished(tracker=session.tracker, parent=session.own(), rows=rows, new=new)
 
 
 def _identity(settings: Settings, identifier: str, command: str, commit: str) -> Identity:
@@ -414,16 +136,6 @@ def _identity(settings: Settings, identifier: str, command: str, commit: str) ->
         start_ms=_now_ms(),
         tags=tags,
     )
-
-
-def _by_cell(rows: Sequence[Row]) -> dict[str, Row]:
-    """Cell id -> its run; the finished one, should a lost answer have made a run twice."""
-    return {row.key: row for row in sorted(rows, key=lambda row: row.status == "FINISHED")}
-
-
-def _grouped(settings: Settings, cells: Sequence[Cell]) -> bool:
-    detail = settings.tracking.detail
-    return detail == "group" or (detail == "auto" and len(cells) > groups.MANY_CELLS)
 
 
 def _params(settings: Settings) -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sweep import packing
-from sweep.cli import experiments
+from sweep.compose import experiments
 from sweep.grid import cell_from_params, expand, memory, sweep_id
 from tests.compose import settings
 

@@ -1,0 +1,159 @@
+"""What every logged metric is, once: `python -m sweep.metrics > docs/metrics.md`.
+
+R   runs of a cell (replicates)
+M   the last generation
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A metric, by the name it has in MLflow."""
+
+    key: str
+    text: str
+    """What it is, with its unit."""
+    source: str = ""
+    """Where the law or the definition is from: equations are those of Seddik et al. 2024."""
+
+
+def column(metric: str) -> str:
+    """The column of `sweep.frame` that a metric is in: without mean, slashes as underscores."""
+    for kind in ("/mean", "/fraction"):
+        metric = metric.removesuffix(kind)
+    return metric.replace("/", "_")
+
+
+def _spread(name: str, what: str) -> tuple[Metric, ...]:
+    return (
+        Metric(key=f"{name}/mean", text=f"{what}, mean of the R runs"),
+        Metric(key=f"{name}/se", text="standard error of that mean; absent for R = 1"),
+        Metric(key=f"{name}/q05", text="5% quantile over runs"),
+        Metric(key=f"{name}/q95", text="95% quantile over runs"),
+    )
+
+
+def _mean(name: str, what: str) -> Metric:
+    return Metric(key=f"{name}/mean", text=f"{what}, mean of the runs")
+
+
+EVERY = (
+    *_spread("sigma", "sigma_m, the sum of squared probabilities; 1 is a single token"),
+    Metric(
+        key="sigma/exact", text="S_m, its expectation",
+        source="Theorems 1 and 2, eqs. (6) and (9) corrected; `models/theory.py` for the others",
+    ),
+    *_spread("deviation", "L1 distance of p(m) from p(1), 0 to 2"),
+    Metric(
+        key="deviation/exact", text="its expectation, error below 1e-9", source="`models/drift.py`"
+    ),
+    Metric(key="deviation/bound", text="bound on it, where it is below 2", source="Theorem 3"),
+    Metric(
+        key="deviation/bound_theorem_4", text="bound on it, where it is below 2",
+        source="Theorem 4, eq. (16)",
+    ),
+    _mean("deviation_p0", "L1 distance of p(m) from p(0)"),
+    _mean("p_max", "largest probability"),
+    _mean("support", "tokens that are alive"),
+    _mean("survival", "share of the tokens of p(0) that are alive"),
+    _mean("entropy", "Shannon entropy, nats"),
+    _mean("entropy_ratio", "entropy over that of p(0)"),
+    _mean("js_p0", "Jensen-Shannon divergence from p(0), nats"),
+    _mean("tail", "mass on the tokens that are rarer than average in p(0)"),
+    Metric(key="collapsed/fraction", text="share of runs with T <= m"),
+    Metric(
+        key="collapsed/exact", text="rho_m, its expectation",
+        source="`models/ancestry.py`; where real data are kept, sum_i p_i^N",
+    ),
+    Metric(key="collapsed/lower", text="lower bound on rho_m", source="Theorem 1, eq. (7)"),
+    Metric(key="collapsed/upper", text="upper bound on rho_m", source="Theorem 1, eq. (7)"),
+)  # fmt: skip
+"""One value a generation, step = m."""
+
+WHOLE = (
+    *(
+        Metric(key=f"grid/{axis}", text=f"{axis} as a number, to sort by")
+        for axis in ("n", "N", "K", "S0", "temperature")
+    ),
+    Metric(key="censored", text="runs that have not collapsed by M"),
+    Metric(key="collapse_time/mean", text="T, mean of the runs; absent if some have not collapsed"),
+    Metric(key="collapse_time/std", text="standard deviation of T over runs"),
+    Metric(key="collapse_time/restricted_mean", text="mean of min(T, M), where some have not"),
+    Metric(key="collapse_time/restricted_std", text="its standard deviation over runs"),
+    Metric(key="collapse_time/exact", text="E[T]", source="`models/ancestry.py`"),
+    Metric(
+        key="collapse_time/restricted_exact", text="E[min(T, M)]", source="`models/ancestry.py`"
+    ),
+    Metric(key="collapse_time/lower", text="lower bound on E[T]", source="Theorem 1, eq. (8)"),
+    Metric(key="collapse_time/upper", text="upper bound on E[T]", source="Theorem 1, eq. (8)"),
+    _mean("absorption_time", "first generation from which the token never changes"),
+    _mean("extinction_time", "first generation that has lost a token of p(0)"),
+)
+"""One value a cell."""
+
+GPT_EVERY = (
+    Metric(key="loss/val", text="nats a token on held-out real text, at the end of training"),
+    Metric(key="loss/val_best", text="the smallest while training"),
+    Metric(key="loss/train", text="nats a token on its own corpus"),
+    _mean("self_perplexity", "perplexity of a text of its own"),
+    *(
+        Metric(key=f"distinct_n/{k}", text=f"share of different {k}-grams in a text of its own")
+        for k in (1, 2, 3, 4, 8)
+    ),
+    Metric(key="deviation/se_contexts", text="standard error of the deviation over contexts"),
+    Metric(key="tokens_per_second/train", text="tokens a second while training"),
+    Metric(key="tokens_per_second/sample", text="tokens a second while writing"),
+)
+"""One value a generation, of a GPT alone."""
+
+GPT_WHOLE = (
+    Metric(
+        key="deviation/retrained", text="L1 distance of p(1) from itself trained with another seed"
+    ),
+    Metric(key="spread/retraining", text="spread (L2) of the laws of p(1) over seeds of training"),
+    Metric(key="spread/corpus", text="spread (L2) that other real samples add"),
+)
+"""One value a cell, of a GPT alone."""
+
+ALL = (*EVERY, *WHOLE, *GPT_EVERY, *GPT_WHOLE)
+
+HEAD = """# Metrics
+
+Generated by `python -m sweep.metrics > docs/metrics.md` from `sweep/metrics.py`. Step = generation
+m, 1 to M. The second column is the name in the table of `from sweep import load`. A law that does
+not apply, costs too much, or says nothing is absent, never NaN.
+"""
+GPT = """A GPT has the metrics above too, means over contexts drawn from p(0), and those of p(0) at
+step 0. Collapsed is a text of one token over and over; support counts the tokens that its text
+still uses.
+"""
+TABLES = (
+    ("Every generation", "", EVERY),
+    ("Whole runs", "One value a cell, at step 0.\n", WHOLE),
+    ("Every generation of a GPT", GPT, GPT_EVERY),
+    ("A GPT as a whole", "", GPT_WHOLE),
+)
+TAIL = """
+## Artifacts
+
+`curves.npz` of a cell holds every run and generation, arrays named like the metrics, shape (R, M),
+no pickles. A GPT has its next-token laws (`laws`, shape (R, M, contexts, tokens)) in it too, and
+`samples.txt` beside it.
+"""
+
+
+def markdown() -> str:
+    """docs/metrics.md."""
+    parts = [HEAD]
+    for title, text, metrics in TABLES:
+        parts.append(f"\n## {title}\n\n" + (f"{text}\n" if text else ""))
+        parts.append("| metric | column | is | source |\n|---|---|---|---|\n")
+        for metric in metrics:
+            name = "" if metric.key.startswith("grid/") else f"`{column(metric.key)}`"
+            parts.append(f"| `{metric.key}` | {name} | {metric.text} | {metric.source} |\n")
+    return "".join([*parts, TAIL])
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")
