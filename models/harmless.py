@@ -40,7 +40,7 @@ Floats = NDArray[np.float64]
 CLOSE = 1.03
 """Beyond n* every n is looked at while the quantity is below this times the level: dips are less
 deep; then some."""
-STEP = 1.02
+STEP = 1.1
 """Ratio of the n that are looked at from there on."""
 
 
@@ -66,7 +66,7 @@ def first_crossing(
 ) -> Crossing:
     """n* and the re-entry of `value`, looked at for every n up to n* that is not surely `below`.
 
-    A re-entry further away is found on a grid of 2%, and then to the last n by bisection.
+    A re-entry further away is found in steps of 10%, and then to the last n by bisection.
     """
     n = first
     while n <= cap and (below(n) or value(n) < level):

@@ -53,8 +53,8 @@ def _main(arguments: list[str]) -> int:
     if config is None:
         return 0
     from sweep import story
-    from sweep.session import InterruptedSweepError
     from sweep.command import carry_out, prepare
+    from sweep.session import InterruptedSweepError
     from sweep.tracking import OutageError
 
     started = time.monotonic()
@@ -65,6 +65,9 @@ def _main(arguments: list[str]) -> int:
         if order.settings.dry_run:
             from sweep.plan import plan
 
+            if order.search is not None:
+                print(f"{order.settings.purpose}\n{order.search.plan()}")
+                return 0
             print(plan(order.settings, order.cells, address))
             return 0
         try:
@@ -84,15 +87,15 @@ def _main(arguments: list[str]) -> int:
                 file=sys.stderr,
             )
             return 1
-        _show(done, address, len(order.cells), time.monotonic() - started)
+        _show(done, address, done.cells, time.monotonic() - started)
         return 0 if done.whole else 1
 
 
 def _show(done: "Done", address: "Store", cells: int, seconds: float) -> None:
     """The table, where everything is, and last what failed."""
-    from sweep import failures, tables
+    from sweep import failures
 
-    print(f"\n{tables.text(done.report.entries)}\n")
+    print(f"\n{done.report.text()}\n")
     kept = cells - done.new
     finished = sum(entry.row.status == "FINISHED" for entry in done.report.entries)
     print(

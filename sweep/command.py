@@ -10,12 +10,13 @@ from typing import Any
 
 import yaml
 
-from sweep import failures, report, story, texts
+from sweep import failures, report, searching, story, texts, thresholds
 from sweep.checks import ConfigError
 from sweep.compose import HERE, experiments
 from sweep.config import Settings, key_paths, parse
 from sweep.failures import Failure
 from sweep.grid import Cell, expand
+from sweep.searching import Search
 from sweep.stores import redact, settle
 from sweep.tracking import Row, Store, Tracker
 
@@ -30,6 +31,8 @@ class Order:
     text: str | None
     """The corpus, if the cells need one."""
     cells: list[Cell]
+    """All of a grid; none yet where a search chooses them."""
+    search: Search | None
     notices: list[str]
     """What the user gave and no cell uses."""
 
@@ -43,6 +46,8 @@ class Done:
     """The run of the sweep."""
     report: report.Report
     failures: list[Failure]
+    cells: int
+    """How many there are."""
     new: int
     """How many cells were run now; the others had been finished before."""
     whole: bool
@@ -60,11 +65,18 @@ def prepare(config: dict[str, Any], given: Collection[str]) -> Order:
         raise ConfigError(f"no experiment given; write +experiment=NAME, with one of: {listing}")
     settings = parse(config)
     text = texts.fetch(settings)
-    cells, notices = expand(settings, text)
+    cells: list[Cell] = []
+    search: Search | None = None
+    if settings.search == "threshold":
+        search, notices = thresholds.search(settings, text)
+    else:
+        cells, notices = expand(settings, text)
     story.check(settings)
     unasked = set(key_paths()) - set(given)
     told = [notice for notice in notices if notice.split(" ")[0] not in unasked]
-    return Order(config=config, settings=settings, text=text, cells=cells, notices=told)
+    return Order(
+        config=config, settings=settings, text=text, cells=cells, search=search, notices=told
+    )
 
 
 def carry_out(order: Order, address: Store, arguments: Sequence[str]) -> Done:
@@ -76,8 +88,13 @@ def carry_out(order: Order, address: Store, arguments: Sequence[str]) -> Done:
     settings = order.settings
     report.check_output(settings.output)
     command = shlex.join(["python", "-m", "sweep", *(a for a in arguments if "://" not in a)])
-    with story.execute(
-        settings, order.cells, address, command=command, commit=_commit(), text=order.text
+    commit, text = _commit(), order.text
+    with (
+        story.execute(settings, order.cells, address, command=command, commit=commit, text=text)
+        if order.search is None
+        else searching.execute(
+            settings, order.search, address, command=command, commit=commit, text=text
+        )
     ) as finished:
         tracker, parent = finished.tracker, finished.parent
         with tempfile.TemporaryDirectory() as folder:
@@ -85,7 +102,8 @@ def carry_out(order: Order, address: Store, arguments: Sequence[str]) -> Done:
             path.write_text(redact(yaml.safe_dump(order.config, sort_keys=False)))
             tracker.attach(parent.run, path)
         built = report.build(tracker, parent, finished.rows, Path(settings.output))
-        status = report.close(tracker, parent, finished.rows, len(order.cells))
+        cells = len(finished.rows) if order.search else len(order.cells)
+        status = report.close(tracker, parent, finished.rows, cells)
         failed = failures.save(tracker, built)
     settle(address.uri)
     return Done(
@@ -93,6 +111,7 @@ def carry_out(order: Order, address: Store, arguments: Sequence[str]) -> Done:
         parent=parent,
         report=built,
         failures=failed,
+        cells=cells,
         new=finished.new,
         whole=status == "FINISHED",
     )

@@ -27,7 +27,7 @@ CONTINUOUS = ("S0", "temperature", "learning_rate")
 
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
-    """search=threshold: the largest harmless n, for each level, m, support, and cell of the grid."""
+    """search=threshold: the largest harmless n, for each level, m, support, cell of the grid."""
 
     criterion: str
     """One of `CRITERIA`."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from sweep import compose, failures, frame, report, stores, story
 from sweep.checks import ConfigError
 from sweep.command import carry_out, prepare
+from sweep.session import InterruptedSweepError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,7 @@ def run(
             done = carry_out(order, address, arguments)
         except InterruptedSweepError as error:
             raise KeyboardInterrupt(str(error)) from None
-        for line in failures.lines(done.failures, len(order.cells), runs=address.kind == "mlflow"):
+        for line in failures.lines(done.failures, done.cells, runs=address.kind == "mlflow"):
             failures.say(line)
         rows = [entry.row for entry in done.report.entries]
         return frame.table(done.tracker, done.parent, rows, runs=runs)

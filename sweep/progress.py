@@ -28,7 +28,7 @@ class Progress:
     """Counts cells on stderr, those at work by their share; use as a context.
 
     costs: id -> estimated seconds of each cell. before: ids of cells that were
-    finished already.
+    finished already. title: of one round of several.
     """
 
     def __init__(
@@ -37,6 +37,8 @@ class Progress:
         costs: Mapping[str, float],
         before: Collection[str] = (),
         stream: TextIO = sys.stderr,
+        *,
+        title: str = "",
     ) -> None:
         listed = list(cells)
         self._names = dict(zip((c.id for c in listed), tables.labels(listed)[0], strict=True))
@@ -44,11 +46,17 @@ class Progress:
         self._ended = set(before)
         self._failed: set[str] = set()
         self._at: dict[str, str] = {}
-        self._stream = stream
+        self._stream, self._title = stream, title and f"{title}: "
         self._started = self._spoke = time.monotonic()
         self._gap = FIRST_LINE
         self._bar = (
-            tqdm(total=1.0, file=stream, dynamic_ncols=True, bar_format=self._format())
+            tqdm(
+                total=1.0,
+                file=stream,
+                dynamic_ncols=True,
+                bar_format=self._format(),
+                leave=not title,
+            )
             if stream.isatty()
             else None
         )
@@ -97,7 +105,7 @@ class Progress:
         bar.refresh()
 
     def _format(self) -> str:
-        counts = f"{len(self._ended)}/{len(self._names)} cells"
+        counts = f"{self._title}{len(self._ended)}/{len(self._names)} cells"
         if self._failed:
             counts += f", {len(self._failed)} failed"
         times = [tqdm.format_interval(time.monotonic() - self._started)]
@@ -129,7 +137,7 @@ class Progress:
     def _line(self) -> None:
         self._spoke = time.monotonic()
         seconds = self._spoke - self._started
-        parts = [f"{len(self._ended)}/{len(self._names)} cells in {seconds:.1f} s"]
+        parts = [f"{self._title}{len(self._ended)}/{len(self._names)} cells in {seconds:.1f} s"]
         if self._failed:
             parts.append(f"{len(self._failed)} failed")
         left, rate = self._forecast.left(), self._forecast.rate()

@@ -8,6 +8,7 @@ deliver=true first sends the results that wait on disk since the store was down.
 """
 
 import contextlib
+import json
 import sys
 import tempfile
 import time
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.schedules import RULES
-from sweep import figures, figures_gpt, page, spool, tables
+from sweep import answers, figures, figures_gpt, figures_threshold, page, spool, tables
 from sweep.checks import ConfigError, nearest
 from sweep.delivery import Address, Queue, leftovers
 from sweep.grid import cell_from_params
@@ -36,6 +37,12 @@ class Report:
     entries: list[Entry]
     files: list[Path]
     """Figures first, then summary.csv and report.html."""
+    answers: list[answers.Told]
+    """Of a threshold search."""
+
+    def text(self) -> str:
+        """The table for a terminal: of the answers, if there are any, or of the cells."""
+        return answers.text(self.answers) if self.answers else tables.text(self.entries)
 
 
 def check_output(folder: str) -> None:
@@ -80,8 +87,12 @@ def build(tracker: Tracker, parent: Row, rows: Sequence[Row], output: Path) -> R
     done = [e for e in entries if e.row.status == "FINISHED"]
     files: list[Path] = []
     images: list[tuple[Path, str]] = []
-    if done:
-        files, images = _draw(tracker, name, parent.tags.get("figure", "curves"), done, folder)
+    kind = parent.tags.get("figure", "curves")
+    found = _answers(tracker, parent) if kind == "threshold" else []
+    if found:
+        files, images = _draw_answers(tracker, parent, found, name, folder)
+    elif done:
+        files, images = _draw(tracker, name, kind, done, folder)
     table = folder / "summary.csv"
     table.write_text(tables.csv_text(entries))
     html = folder / "report.html"
@@ -100,7 +111,39 @@ def build(tracker: Tracker, parent: Row, rows: Sequence[Row], output: Path) -> R
     files += [table, html]
     for path in files:
         tracker.attach(parent.run, path, "figures" if path.suffix in (".png", ".pdf") else None)
-    return Report(folder=folder, entries=entries, files=files)
+    return Report(folder=folder, entries=entries, files=files, answers=found)
+
+
+def _answers(tracker: Tracker, parent: Row) -> list[answers.Told]:
+    """What the threshold search of a sweep has found; nothing if that is not stored."""
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            path = tracker.fetch(parent.run, answers.FILE, Path(scratch))
+        except FileNotFoundError:
+            return []
+        found: list[answers.Told] = json.loads(path.read_text())
+        return found
+
+
+def _draw_answers(
+    tracker: Tracker, parent: Row, found: Sequence[answers.Told], name: str, folder: Path
+) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """The figure of a threshold search, with the latest one of another model beside it."""
+    others: list[answers.Told] = []
+    for row in tracker.read(None):
+        if row.tags.get("figure") == "threshold" and row.run != parent.run:
+            other = _answers(tracker, row)
+            if other and other[0]["model"] != found[0]["model"]:
+                same = [o for o in other if o["criterion"] == found[0]["criterion"]]
+                others = others or same
+    figure = figures_threshold.threshold_figure(found, others, f"{name}: {answers.shared(found)}")
+    files = figures.save(figure, folder, name)
+    words = "the largest harmless n over N, exact and from runs, and what the probes found: "
+    lines = [
+        f"{answers.label(one, answers.differing(found))}: {answers.interval(one)}"
+        for one in found[: tables.MOST_ROWS]
+    ]
+    return files, [(files[0], words + "; ".join(lines))]
 
 
 def _draw(
@@ -210,7 +253,7 @@ def main() -> None:
     except (ConfigError, StoreError, OutageError) as error:
         print(f"sweep.report: {error}", file=sys.stderr)
         sys.exit(2)
-    print(tables.text(built.entries))
+    print(built.text())
     print()
     for path in built.files:
         print(path)

@@ -46,7 +46,10 @@ def opened(
 ) -> Iterator["Session"]:
     """A sweep that is locked, with its store open, and Ray coming up where it will be needed.
 
-    Raises as `execute` does.
+    text: the corpus, if the cells need one.
+
+    Raises InterruptedSweepError on Ctrl-C, ConfigError if the sweep is running already or
+    the store refuses it, and OutageError if the store has gone and results wait on disk.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(handlers_kept())
@@ -96,11 +99,13 @@ class Session:
             return {}
         return {key: (row.run, row.curves) for key, row in self.tracker.finished().items()}
 
-    def run(self, cells: Sequence[Cell], *, here: bool = False) -> tuple[list[Row], int]:
-        """Run those of the cells that are not finished: all runs of the sweep, and how many are new.
+    def run(
+        self, cells: Sequence[Cell], *, here: bool = False, title: str = ""
+    ) -> tuple[list[Row], int]:
+        """Run those of the cells that are not finished.
 
-        here: in this process, where that is allowed; for what is shorter than Ray's start.
-        Raises as `execute` does.
+        here: in this process; for what is shorter than Ray's start. title: of the progress.
+        Returns all runs of the sweep, and how many cells were run. Raises as `opened` does.
         """
         settings, tracker, parent = self._settings, self.tracker, self.parent
         rows = _by_cell(tracker.read(parent))
@@ -113,7 +118,7 @@ class Session:
             texts.keep(job.shared, self._text)
         try:
             before = {c.id for c in cells} - {c.id for c in todo}
-            with Progress(cells, _costs(cells, job), before) as progress:
+            with Progress(cells, _costs(cells, job), before, title=title) as progress:
                 ran = self._ray.run_here if here else self._ray.run
                 lost = ran(todo, job, self._address, tracker, progress)
         except KeyboardInterrupt:

@@ -109,17 +109,18 @@ def execute(
     the store refuses it, and OutageError if the store has gone and results wait on disk.
     """
     identifier = sweep_id(settings.name, list(cells))
-    identity = _identity(settings, identifier, command, commit)
+    identity = identity_of(settings, identifier, command, commit)
     with opened(settings, address, identity, text=text) as session:
         session.tracker.log(
-            session.parent, [], start_ms=0, params=_params(settings) | {"cells": str(len(cells))}
+            session.parent, [], start_ms=0, params=params_of(settings) | {"cells": str(len(cells))}
         )
         rows, new = session.run(cells)
         session.release()
         yield Finished(tracker=session.tracker, parent=session.own(), rows=rows, new=new)
 
 
-def _identity(settings: Settings, identifier: str, command: str, commit: str) -> Identity:
+def identity_of(settings: Settings, identifier: str, command: str, commit: str) -> Identity:
+    """The run of a sweep with that id."""
     tags = {
         "mlflow.note.content": settings.purpose,
         "experiment": settings.name,
@@ -138,7 +139,7 @@ def _identity(settings: Settings, identifier: str, command: str, commit: str) ->
     )
 
 
-def _params(settings: Settings) -> dict[str, str]:
+def params_of(settings: Settings) -> dict[str, str]:
     """The axes as text; a long one is cut, config.yaml has it whole."""
     grid = settings.grid
     axes = {

@@ -5,6 +5,7 @@ are cells like those of any sweep. What is known of all problems goes to
 threshold.json, from which tables and figures are made.
 """
 
+import contextlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,8 +14,8 @@ from typing import Any
 
 from models import harmless, theory
 from models.schedules import RULES
-from sweep import bisect, criteria
-from sweep.bisect import Answer, Probe, Rules, Value
+from sweep import answers, bracket, criteria, packing
+from sweep.bracket import Answer, Probe, Rules, Value
 from sweep.checks import ConfigError
 from sweep.config import DEFAULTS, Settings
 from sweep.grid import Cell, check_size, expand
@@ -27,7 +28,6 @@ CAP = 1000
 """The cap, where none is given and there is no N."""
 SHARE = 10
 """The budget, where none is given: one part in so many of the runs of every n up to the cap."""
-FILE = "threshold.json"
 
 Load = Callable[[Collection[str]], Curves]
 """Names -> those curves of a cell."""
@@ -50,7 +50,7 @@ class Problem:
 
     def replay(self, results: Mapping[str, Value]) -> tuple[list[Probe], dict[Probe, Value]]:
         """What to run now, and what is known; results by id of the cell."""
-        return bisect.replay(self.rules, lambda probe: results.get(self.probe(probe).id))
+        return bracket.replay(self.rules, lambda probe: results.get(self.probe(probe).id))
 
     def probe(self, probe: Probe) -> Cell:
         """The cell that answers a probe."""
@@ -85,13 +85,30 @@ class Search:
         known = sum(not problem.replay(results)[0] for problem in self.problems)
         return f"{known} of {len(self.problems)} answers"
 
-    def save(self, results: Mapping[str, Value], folder: Path) -> Path:
-        """Write what is known; theory is computed here, which can take minutes."""
+    def plan(self) -> str:
+        """The questions, and what they can cost at most."""
+        rows = [("question", "n", "runs, at most", "core seconds")]
+        for problem in self.problems:
+            rules = problem.rules
+            dearest = packing.seconds(problem.probe(Probe(rules.cap, rules.budget)))
+            name = f"{problem.name} {problem.criterion} < {rules.level:g}"
+            rows.append(
+                (name, f"{rules.first}..{rules.cap}", f"{rules.budget:,}", f"{dearest:.1f}")
+            )
+        widths = [max(len(row[k]) for row in rows) for k in range(4)]
+        lines = [
+            "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
+            for row in rows
+        ]
+        return "\n".join([*lines, "probes are chosen round by round; those done are not run again"])
+
+    def save(self, results: Mapping[str, Value], folder: Path) -> tuple[Path, dict[str, float]]:
+        """Write what is known, and sum it up; theory is computed here, which can take minutes."""
         shared: dict[str, Callable[[int], float] | None] = {}
         found = [told(problem, results, shared) for problem in self.problems]
-        path = folder / FILE
+        path = folder / answers.FILE
         path.write_text(json.dumps(found, indent=1))
-        return path
+        return path, _metrics(found)
 
 
 def search(settings: Settings, text: str | None) -> tuple[Search, list[str]]:
@@ -195,8 +212,8 @@ def told(
     """
     rules, cell = problem.rules, problem.cell
     _, known = problem.replay(results)
-    answer: Answer = bisect.answer(rules, known)
-    pooled = bisect.pooled(known)
+    answer: Answer = bracket.answer(rules, known)
+    pooled = bracket.pooled(known)
     return {
         "name": problem.name,
         "model": cell.model,
@@ -216,14 +233,18 @@ def told(
         "found": asdict(answer),
         "grid_replicates": (rules.cap - rules.first + 1) * rules.replicates,
         "probes": [
-            [*probe, *value, *bisect.interval(rules, probe, value, pooled)]
+            [*probe, *value, *bracket.interval(rules, probe, value, pooled)]
             for probe, value in sorted(known.items())
         ],
-        **_theory(problem, shared),
+        **_theory(problem, known, shared),
     }
 
 
-def _theory(problem: Problem, shared: dict[str, Callable[[int], float] | None]) -> dict[str, Any]:
+def _theory(
+    problem: Problem,
+    known: Collection[Probe],
+    shared: dict[str, Callable[[int], float] | None],
+) -> dict[str, Any]:
     """What theory says of a problem; the parts it does not know are absent."""
     rules, cell, found = problem.rules, problem.cell, dict[str, Any]()
     if cell.id not in shared:
@@ -238,9 +259,32 @@ def _theory(problem: Problem, shared: dict[str, Callable[[int], float] | None]) 
             found["exact"] = asdict(crossing)
         except ValueError as error:
             found["exact_missing"] = str(error)
+        found["exact_values"] = values = []
+        for n in sorted({probe.n for probe in known}):
+            with contextlib.suppress(ValueError):  # too large
+                values.append([n, value(n)])
     if problem.criterion == "deviation" and cell.schedule.name == "partial" and not cell.recipe:
         N, p, eps = cell.schedule.N or 0, cell.source.probabilities(), rules.level
         normal = harmless.harmless_n_normal(cell.generations, N=N, p=p, eps=eps, cap=rules.cap)
         found["normal"] = min(normal, rules.cap)
         found["paper"] = theory.harmless_n_bound(N=N, s=cell.source.s, eps=eps)
     return found
+
+
+def _metrics(found: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """The answers as metrics of the sweep's run; a name may not hold an equals sign."""
+    metrics = {
+        "search/probes": float(sum(one["found"]["probes"] for one in found)),
+        "search/replicates": float(sum(one["found"]["replicates"] for one in found)),
+        "search/grid_replicates": float(sum(one["grid_replicates"] for one in found)),
+    }
+    for one in found:
+        own = f"{one['name']} level={one['level']:g}".replace("=", "_")
+        metrics |= {
+            f"harmless_n_{end}/{own}": float(one["found"][end])
+            for end in ("low", "high", "estimate")
+            if one["found"][end] is not None
+        }
+        if "exact" in one:
+            metrics[f"harmless_n_exact/{own}"] = float(one["exact"]["n"])
+    return metrics

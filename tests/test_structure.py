@@ -26,7 +26,7 @@ FLOORS = [
         "models.device",
         "models.shelf",
     },
-    {"models.streams", "models.markov", "models.documents", "models.gpt"},
+    {"models.harmless", "models.streams", "models.markov", "models.documents", "models.gpt"},
     {"models.statistical", "models.contexts", "models.training", "models.gpt_setting"},
     {"models.sampling", "models.judging"},
     {"models.resumable"},
@@ -35,7 +35,7 @@ FLOORS = [
     {"models.ground"},
     {"models.gpt_recursion"},
     {"sweep.checks", "sweep.interrupts", "sweep.metrics"},
-    {"sweep.config_gpt", "sweep.config_cluster"},
+    {"sweep.config_gpt", "sweep.config_cluster", "sweep.config_search", "sweep.bracket"},
     {"sweep.config", "sweep.postgres"},
     {"sweep.grid_gpt", "sweep.server", "sweep.compose"},
     {"sweep.grid", "sweep.texts"},
@@ -50,13 +50,16 @@ FLOORS = [
         "sweep.tracking_folder",
         "sweep.tables",
         "sweep.workers",
+        "sweep.answers",
+        "sweep.criteria",
     },
     {"sweep.recursion", "sweep.tracking_mlflow", "sweep.delivery"},
     {"sweep.nodes", "sweep.trial", "sweep.figures", "sweep.page", "sweep.progress", "sweep.plan"},
-    {"sweep.figures_gpt", "sweep.launch", "sweep.plot"},
+    {"sweep.figures_gpt", "sweep.figures_threshold", "sweep.launch", "sweep.plot"},
     {"sweep.report"},
     {"sweep.session", "sweep.frame", "sweep.failures"},
-    {"sweep.story"},
+    {"sweep.story", "sweep.thresholds"},
+    {"sweep.searching"},
     {"sweep.command"},
     {"sweep.notebook", "sweep.cli"},
     {"sweep.__main__"},
@@ -67,7 +70,7 @@ ONLY_HERE = {
     "mlflow": {"sweep.tracking_mlflow"},
     "ray": {"sweep.launch"},
     "hydra": {"sweep.compose"},
-    "matplotlib": {"sweep.figures", "sweep.figures_gpt", "sweep.plot"},
+    "matplotlib": {"sweep.figures", "sweep.figures_gpt", "sweep.figures_threshold", "sweep.plot"},
     "pandas": {"sweep.frame", "sweep.plot"},
     "torch": {
         "models.device",
@@ -134,7 +137,7 @@ def test_models_know_nothing_of_the_shell() -> None:
 
 
 def test_engine_and_theory_do_not_know_each_other() -> None:
-    theory = ("theory", "ancestry", "drift")
+    theory = ("theory", "ancestry", "drift", "harmless")
     for name in theory:
         assert not any(o.startswith("models") for o in imports(ROOT / "models" / f"{name}.py"))
     for name in (

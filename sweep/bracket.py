@@ -75,8 +75,10 @@ class Rules:
 
     @property
     def tests(self) -> int:
-        """More decisions than a search makes: an error is shared out among so many."""
-        return 8 * (math.ceil(math.log2(self.cap / self.first + 1)) + 2)
+        """Most probes of a search, repeated ones too: an error is shared out among so many."""
+        climb = math.ceil(math.log2(self.cap / self.first)) + 1
+        close = climb if not self.resolution else 1 + math.ceil(1 / math.log2(1 + self.resolution))
+        return (4 if self.replicates >= FEW else 2) * (climb + close)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,15 +91,16 @@ class Answer:
     """n* is at most this; the cap if no n up to it is known to be above."""
     capped: bool
     """True if no n is known to be above."""
-    estimate: float | None
-    """Where a line through the probes around crosses the level; None if they are too few."""
+    estimate: int | None
+    """The last n below where a line through the probes around crosses the level; None if they
+    are too few."""
     re_entry: tuple[int, int] | None
     """Beyond n*: an n that is above, and a later one that is below again."""
     probes: int
     replicates: int
     """Runs of all probes; those of a probe that was repeated count again."""
     ended: str
-    """found, or budget."""
+    """found; or budget, of replicates or of probes."""
 
 
 def replay(
@@ -123,6 +126,8 @@ def ask(rules: Rules, known: Mapping[Probe, Value]) -> list[Probe]:
     asked: list[Probe] = []
     done = dict(sorted(known))
     for probe in _wanted(rules, known):
+        if len(known) + len(asked) == rules.tests:
+            break
         if probe.R > left:  # what is left of the budget, if it is more than there was
             probe = Probe(probe.n, left - left % rules.replicates)
             if probe.R <= done.get(probe.n, 0):
@@ -143,7 +148,7 @@ def answer(rules: Rules, known: Mapping[Probe, Value]) -> Answer:
         low=low,
         high=high - 1,
         capped=capped,
-        estimate=None if capped else _estimate(rules, known, low, high),
+        estimate=None if capped else _estimate(rules, known, low, high - 1),
         re_entry=_re_entry(said, high),
         probes=len(known),
         replicates=sum(probe.R for probe in known),
@@ -185,7 +190,8 @@ def _verdicts(rules: Rules, known: Mapping[Probe, Value]) -> dict[int, tuple[str
         else:
             gap = floor - mean if mean < floor else mean - rules.level
             enough = probe.R * (half / max(gap, tie)) ** 2 * MARGIN
-            more = min(max(2 * probe.R, enough), REPLICATES_GROW * probe.R)
+            grow = 2 if probe.R < FEW else REPLICATES_GROW
+            more = min(max(2 * probe.R, enough), grow * probe.R)
             steps = math.ceil(more / rules.replicates)
             said[n] = ("open", steps * rules.replicates)
     return said
@@ -268,12 +274,12 @@ def _re_entry(said: Mapping[int, tuple[str, int]], high: int) -> tuple[int, int]
     return max(n for n, (word, _) in said.items() if word == "above" and n < below), below
 
 
-def _estimate(rules: Rules, known: Mapping[Probe, Value], low: int, high: int) -> float | None:
+def _estimate(rules: Rules, known: Mapping[Probe, Value], low: int, high: int) -> int | None:
     """Where a weighted line through the means around, over log n, crosses the level."""
     near = [
         (math.log(probe.n), value.mean, probe.R / max(value.sd, 1e-12) ** 2)
         for probe, value in known.items()
-        if max(low, rules.first) / 2 <= probe.n <= 2 * high
+        if max(low, rules.first) / 2 <= probe.n <= 2 * (high + 1)
     ]
     if len({x for x, _, _ in near}) < 2:
         return None
@@ -282,4 +288,4 @@ def _estimate(rules: Rules, known: Mapping[Probe, Value], low: int, high: int) -
     if slope <= 0:
         return None
     crossing = math.exp((rules.level - height) / slope)
-    return float(min(max(crossing, low), high))
+    return min(max(math.floor(crossing), low), high)

@@ -1,0 +1,150 @@
+"""What a threshold search has found, in words: a table, the scaling law of n*.
+
+An answer is one entry of threshold.json, see `sweep.thresholds.told`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+FILE = "threshold.json"
+"""Artifact of the run of a sweep."""
+AXES = ("N", "S0", "support", "m", "level")
+"""What n* may scale with, where it differs between answers."""
+HEADS = ("", "n*", "exact", "normal", "eq. (11)", "n*/N", "probes", "runs")
+CONFIDENCE = 0.95
+"""Of the exponents of the scaling law."""
+LEGEND = """n*: the largest n such that every n' <= n stays below the level, as an interval from
+runs, at the confidence asked for, and where a line through the probes crosses; exact: from theory;
+normal: a closed form for many samples; eq. (11): the paper's bound; vacuous: it allows
+no synthetic sample at all; runs: of all probes, as a share of those of every n up to the cap."""
+
+Told = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """n* = constant x the product of axis ** exponent, fitted to answers."""
+
+    of: str
+    """exact or runs: what was fitted."""
+    exponents: dict[str, tuple[float, float]]
+    """Axis -> exponent and half the width of its interval."""
+    answers: int
+    """How many were fitted."""
+
+    def __str__(self) -> str:
+        powers = ", ".join(f"{a}^({b:.2f} +- {e:.2f})" for a, (b, e) in self.exponents.items())
+        return f"n* grows as {powers} ({self.of}, {self.answers} answers, {CONFIDENCE:.0%})"
+
+
+def differing(found: Sequence[Told]) -> list[str]:
+    """The axes in which answers differ."""
+    keys = ("schedule", "N", "K", "S0", "support", "m", "level")
+    return [key for key in keys if len({str(one[key]) for one in found}) > 1]
+
+
+def label(one: Told, keys: Sequence[str]) -> str:
+    """An answer by the axes given."""
+    words = [f"{k}={one[k]:g}" if k != "schedule" else one[k] for k in keys if one[k] is not None]
+    return " ".join(words) or one["name"]
+
+
+def shared(found: Sequence[Told]) -> str:
+    """What all answers have in common."""
+    differ = differing(found)
+    one = found[0]
+    keys = [k for k in ("schedule", "N", "K", "S0", "support", "m", "level") if k not in differ]
+    return f"{one['criterion']} below its level; " + label(one, keys)
+
+
+def interval(one: Told) -> str:
+    """n* as an interval, with the estimate."""
+    answer = one["found"]
+    if answer["capped"]:
+        return f">= {answer['low']}"
+    ends = f"{answer['low']}..{answer['high']}" if answer["low"] < answer["high"] else "only"
+    if ends == "only":
+        return str(answer["low"])
+    estimate = answer["estimate"]
+    return ends if estimate is None else f"{ends} ({estimate:.3g})"
+
+
+def exact(one: Told) -> str:
+    """n* from theory."""
+    if "exact" not in one:
+        return "-"
+    found = one["exact"]
+    if found["capped"]:
+        return f">= {found['n']}"
+    return f"{found['n']}" + (f", from {found['re_entry']} again" if found["re_entry"] else "")
+
+
+def row(one: Told, keys: Sequence[str]) -> tuple[str, ...]:
+    """One line of the table."""
+    answer, paper = one["found"], one.get("paper")
+    middle = answer["estimate"] or answer["low"]
+    ratio = f"{middle / one['N']:.2g}" if one["N"] and not answer["capped"] else "-"
+    return (
+        label(one, keys),
+        interval(one),
+        exact(one),
+        f"{one['normal']:.3g}" if "normal" in one else "-",
+        "-" if paper is None else f"{paper:.3g}" if paper >= 1 else "vacuous",
+        ratio,
+        str(answer["probes"]),
+        f"{answer['replicates'] / one['grid_replicates']:.0%}",
+    )
+
+
+def text(found: Sequence[Told]) -> str:
+    """The table for a terminal, and the scaling laws."""
+    keys = differing(found)
+    rows = [HEADS, *(row(one, keys) for one in found)]
+    widths = [max(len(r[k]) for r in rows) for k in range(len(HEADS))]
+    lines = [
+        "  ".join(
+            c.ljust(w) if k == 0 else c.rjust(w)
+            for k, (c, w) in enumerate(zip(r, widths, strict=True))
+        ).rstrip()
+        for r in rows
+    ]
+    rule = "-" * max(map(len, lines))
+    laws = [str(law) for law in scaling(found)]
+    return "\n".join([f"n* of {shared(found)}", lines[0], rule, *lines[1:], *laws])
+
+
+def scaling(found: Sequence[Told]) -> list[Scaling]:
+    """The power laws of n*, exact and from runs, with their intervals; none where too few."""
+    laws = []
+    for of in ("exact", "runs"):
+        known = [(one, n) for one in found if (n := _n(one, of)) is not None]
+        axes = [a for a in AXES if len({one[a] for one, _ in known}) > 1 and known[0][0][a]]
+        freedom = len(known) - len(axes) - 1
+        if not axes or freedom < 1:
+            continue
+        logs = [[1.0, *(math.log(one[axis]) for axis in axes)] for one, _ in known]
+        X, y = np.array(logs), np.log([n for _, n in known])
+        if np.linalg.matrix_rank(X) < X.shape[1]:
+            continue
+        slopes, *_ = np.linalg.lstsq(X, y, rcond=None)
+        variance = ((y - X @ slopes) ** 2).sum() / freedom * np.linalg.inv(X.T @ X)
+        half = stats.t.isf((1 - CONFIDENCE) / 2, freedom) * np.sqrt(np.diag(variance))
+        exponents = {
+            axis: (float(slopes[k]), float(half[k])) for k, axis in enumerate(axes, start=1)
+        }
+        laws.append(Scaling(of=of, exponents=exponents, answers=len(known)))
+    return laws
+
+
+def _n(one: Told, of: str) -> float | None:
+    """n* of an answer, if it is at least 1 and not capped."""
+    if of == "exact":
+        found = one.get("exact")
+        return float(found["n"]) if found and found["n"] >= 1 and not found["capped"] else None
+    answer = one["found"]
+    return float(answer["estimate"] or 0) or None if not answer["capped"] else None

@@ -1,0 +1,121 @@
+"""The story of a sweep whose cells are chosen by a search, round by round.
+
+A search says which cells to run next, given what earlier ones have found, and
+nothing else decides: so the same command again, or on other machines, asks for
+the same cells, and takes those that are finished from the store.
+"""
+
+import contextlib
+import hashlib
+import json
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from sweep import packing, spool
+from sweep.config import Settings
+from sweep.grid import Cell
+from sweep.session import Session, opened
+from sweep.story import Finished, identity_of, params_of
+from sweep.summary import Curves, Point
+from sweep.tracking import Row, Store
+
+HERE_SECONDS = 3.0
+"""A round that is estimated to be shorter is run in this process: to hand it out takes as long."""
+
+
+class Search(Protocol):
+    """What chooses cells. `Any` is whatever a search keeps of a finished cell."""
+
+    @property
+    def key(self) -> str:
+        """What the search is, as text: the same text, the same cells."""
+        ...
+
+    def ask(self, results: Mapping[str, Any]) -> list[Cell]:
+        """The cells to run now, given the results by cell id; none: the search is over."""
+        ...
+
+    def value(self, cell: Cell, row: Row, load: "Load") -> Any:
+        """The result of a finished cell."""
+        ...
+
+    def state(self, results: Mapping[str, Any]) -> str:
+        """How far it is, in words."""
+        ...
+
+    def plan(self) -> str:
+        """What it will do, and what that can cost, for people."""
+        ...
+
+    def save(self, results: Mapping[str, Any], folder: Path) -> tuple[Path, dict[str, float]]:
+        """Write what is known to a file of the sweep's run, and metrics of that run."""
+        ...
+
+
+class Load(Protocol):
+    def __call__(self, names: Collection[str]) -> Curves:
+        """Those curves of a cell."""
+        ...
+
+
+@contextlib.contextmanager
+def execute(
+    settings: Settings,
+    search: Search,
+    address: Store,
+    *,
+    command: str,
+    commit: str,
+    text: str | None = None,
+) -> Iterator[Finished]:
+    """Run what the search asks for until it is over, or a cell fails.
+
+    Raises as `sweep.session.opened` does.
+    """
+    key = hashlib.sha256(json.dumps([settings.name, search.key]).encode()).hexdigest()[:12]
+    identity = identity_of(settings, key, command, commit)
+    with opened(settings, address, identity, text=text) as session:
+        session.tracker.log(session.parent, [], start_ms=0, params=params_of(settings))
+        rows, new, results = _rounds(search, session)
+        session.release()
+        with tempfile.TemporaryDirectory() as folder:
+            path, metrics = search.save(results, Path(folder))
+            session.tracker.attach(session.parent, path)
+        own = session.own()
+        points = [Point(name, 0, value) for name, value in metrics.items()]
+        session.tracker.log(session.parent, points, start_ms=own.start_ms)
+        yield Finished(tracker=session.tracker, parent=session.own(), rows=rows, new=new)
+
+
+def _rounds(search: Search, session: Session) -> tuple[list[Row], int, dict[str, Any]]:
+    """All runs of the sweep, how many cells were run now, and the results by cell id."""
+    results: dict[str, Any] = {}
+    rows: list[Row] = []
+    new = 0
+    for number in range(1, 10**9):
+        asked = search.ask(results)
+        if not asked:
+            break
+        short = sum(map(packing.seconds, asked)) < HERE_SECONDS
+        here = short and all(cell.recipe is None for cell in asked)
+        title = f"round {number}, {search.state(results)}"
+        rows, ran = session.run(asked, here=here, title=title)
+        new += ran
+        found = {row.key: row for row in rows if row.status == "FINISHED"}
+        for cell in asked:
+            if cell.id in found:
+                row = found[cell.id]
+                results[cell.id] = search.value(cell, row, _loader(session, row))
+        if not all(cell.id in found for cell in asked):
+            break  # what failed would be asked for again
+    return rows, new, results
+
+
+def _loader(session: Session, row: Row) -> Load:
+    def load(names: Collection[str]) -> Curves:
+        with tempfile.TemporaryDirectory() as folder:
+            return spool.load(session.tracker.fetch(row.run, row.curves, Path(folder)), names)
+
+    return load

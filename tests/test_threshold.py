@@ -1,0 +1,247 @@
+"""n*: exact, by brute force; the search, on values of known law and on real sweeps."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import drift, harmless
+from models.source import Source
+from sweep import answers, bracket
+from sweep.bracket import Probe, Rules, Value
+from tests.compose import settings
+from tests.shell import sweep
+
+LAW = Source(family="zipf", s=600, support=52, S0=0.1).probabilities()
+
+
+def rules(**changes: object) -> Rules:
+    given: dict[str, object] = {
+        "level": 0.2, "first": 1, "cap": 1000, "replicates": 100, "confidence": 0.99, "zone": 0.02,
+        "budget": 10_000, "at_once": 4, "resolution": 0.0, "re_entry": True,
+    }  # fmt: skip
+    return Rules(**(given | changes))  # type: ignore[arg-type]  # one dict of several types
+
+
+# --- exact ---------------------------------------------------------------------------
+
+
+def test_first_crossing_and_re_entry_of_the_known_example() -> None:
+    """N = 20, m = 2, eps = 0.22: harmless for n = 1..4 and again from 77 on."""
+    values = {n: float(drift.deviation_partial(2, n=n, N=20, p=LAW)[-1]) for n in range(1, 201)}
+    above = [n for n, value in values.items() if value >= 0.22]
+    assert (min(above), max(above)) == (5, 76)
+    found = harmless.first_crossing(values.__getitem__, level=0.22, first=1, cap=200)
+    assert found == harmless.Crossing(n=4, capped=False, re_entry=77)
+
+
+def test_first_crossing_at_the_ends() -> None:
+    assert harmless.first_crossing(lambda n: 1.0, level=0.5, first=3, cap=9).n == 2
+    capped = harmless.first_crossing(lambda n: 0.1, level=0.5, first=1, cap=9)
+    assert (capped.n, capped.capped, capped.re_entry) == (9, True, None)
+    dip = [0.1, 0.2, 0.6, 0.4, 0.9]
+    found = harmless.first_crossing(lambda n: dip[n - 1], level=0.5, first=1, cap=5)
+    assert (found.n, found.re_entry) == (2, 4)
+
+
+@pytest.mark.parametrize(("n", "N", "m"), [(1, 7, 4), (6, 5, 2), (40, 13, 9)])
+def test_relative_variance_is_that_of_the_chain(n: int, N: int, m: int) -> None:
+    """Against the whole law of the counts, token by token: V_m is free of q."""
+    for r in range(1, N):
+        q, law = r / N, np.zeros(n + 1)
+        c = np.arange(n + 1)
+        law = drift._binomial_law(n, q)
+        for _ in range(m - 2):
+            law = sum(law[k] * drift._binomial_law(n, (r + k) / (N + n)) for k in range(n + 1))
+        p = (r + c) / (N + n)
+        found = float(law @ (p - q) ** 2) / (q * (1 - q))
+        assert found == pytest.approx(harmless.relative_variance(m, n=n, N=N), rel=1e-9)
+    assert harmless.relative_variance(1, n=n, N=N) == 0
+
+
+@pytest.mark.parametrize(("n", "N"), [(1, 10), (10, 100), (100, 100), (700, 60)])
+def test_the_bound_of_second_moments_holds_and_is_near(n: int, N: int) -> None:
+    upper = harmless.deviation_upper(12, n=n, N=N, p=LAW)
+    exact = drift.deviation_partial(12, n=n, N=N, p=LAW)
+    assert (exact <= upper + 1e-9).all()
+    assert (exact[1:] > 0.3 * upper[1:]).all()
+
+
+def test_the_closed_form_is_near_the_exact_answer() -> None:
+    """For N = 200, eps = 0.15, m = 10 n* is 117; generations without end change little."""
+    scale = harmless.deviation_scale(N=200, p=LAW)
+    found = harmless.first_crossing(
+        lambda n: float(drift.deviation_partial(10, n=n, N=200, p=LAW)[-1]),
+        level=0.15,
+        first=1,
+        cap=130,
+        below=lambda n: scale * harmless.relative_variance(10, n=n, N=200) ** 0.5 < 0.15,
+    )
+    normal = harmless.harmless_n_normal(10, N=200, p=LAW, eps=0.15)
+    limit = 200 * harmless.critical_ratio_limit(N=200, p=LAW, eps=0.15)
+    assert found.n == 117
+    assert normal == pytest.approx(found.n, rel=0.02)
+    assert limit == pytest.approx(normal, rel=0.01)
+    assert harmless.critical_ratio_limit(N=1000, p=LAW, eps=0.15) == math.inf
+
+
+# --- the search, on values of known law --------------------------------------------------
+
+
+def run(made: Rules, mean: dict[int, float], seed: int, sd: float = 0.03) -> bracket.Answer:
+    """A search among normal values; the same (n, R) always gives the same."""
+
+    def result(probe: Probe) -> Value:
+        draws = np.random.default_rng([seed, *probe]).normal(mean[probe.n], sd, probe.R)
+        return Value(float(draws.mean()), float(draws.std(ddof=1)))
+
+    asked, known = bracket.replay(made, result)
+    assert not asked
+    return bracket.answer(made, known)
+
+
+def test_intervals_hold_the_answer() -> None:
+    """40 searches at a confidence of 1 - 1e-8 each: one is wrong with odds of 4e-7 at most."""
+    mean = {n: 0.3 * n / (n + 60.3) for n in range(1, 1001)}
+    truth = max(n for n, value in mean.items() if value < 0.2)
+    for seed in range(40):
+        found = run(rules(confidence=1 - 1e-8), mean, seed)
+        assert found.low <= truth <= found.high
+        assert found.replicates <= 10_000
+        assert found.probes <= rules().tests
+
+
+def test_with_more_replicates_the_interval_closes() -> None:
+    """Noise of 1e-6 against steps of 1e-4: exact, but for the zone. Odds of failure below 1e-9."""
+    mean = {n: 0.3 * n / (n + 60.3) for n in range(1, 1001)}
+    found = run(rules(zone=1e-6), mean, seed=0, sd=1e-6)
+    assert (found.low, found.high, found.estimate) == (120, 120, 120)
+    assert found.ended == "found"
+
+
+def test_a_re_entry_is_found() -> None:
+    mean = {n: 0.3 if 5 <= n < 77 else 0.1 for n in range(1, 201)}
+    found = run(rules(cap=200), mean, seed=0, sd=1e-6)
+    assert (found.low, found.high) == (4, 4)
+    assert found.re_entry == (76, 77)
+
+
+def test_none_above_and_all_above() -> None:
+    found = run(rules(), dict.fromkeys(range(1, 1001), 0.1), seed=0, sd=1e-6)
+    assert (found.low, found.high, found.capped) == (1000, 1000, True)
+    found = run(rules(), dict.fromkeys(range(1, 1001), 0.3), seed=0, sd=1e-6)
+    assert (found.low, found.high, found.capped) == (0, 0, False)
+
+
+def test_ties_end_the_search() -> None:
+    """Every n within the zone of the level: nothing can be decided, and little is spent on it."""
+    mean = {n: 0.05 if n < 30 else 0.199 if n < 90 else 0.4 for n in range(1, 1001)}
+    found = run(rules(budget=10**9), mean, seed=0, sd=0.001)
+    assert found.low == 29
+    assert found.high == 89
+    assert found.ended == "found"
+
+
+def test_results_beyond_those_asked_for_change_nothing() -> None:
+    mean = {n: 0.3 * n / (n + 60.3) for n in range(1, 1001)}
+    extra = {Probe(n, 100): Value(mean[n], 0.03) for n in range(1, 1001)}
+    first, known = bracket.replay(rules(), {}.get)
+    assert known == {}
+    half = {probe: extra[probe] for probe in first[:2]}
+    assert bracket.replay(rules(), half.get) == (first[2:], {})
+
+
+def test_shares_have_exact_intervals() -> None:
+    """No hit in 100 runs is no proof of zero: Clopper and Pearson, not a spread of 0."""
+    made = rules(share=True, level=0.05)
+    low, high = bracket.interval(made, Probe(1, 100), Value(0.0, 0.0), Value(1, 0.0))
+    assert low == 0
+    error = 0.01 / (2 * made.tests)
+    assert (1 - high) ** 100 == pytest.approx(error)
+
+
+# --- whole sweeps ---------------------------------------------------------------------
+
+
+def told(folder: Path) -> list[answers.Told]:
+    (path,) = folder.glob("**/mlflow-artifacts/**/threshold.json")
+    found: list[answers.Told] = json.loads(path.read_text())
+    return found
+
+
+SMALL = (
+    "+experiment=threshold", "grid.N=20", "generations=3", "threshold.level=[0.15,0.22]",
+    "threshold.cap=60", "cluster=inline",
+)  # fmt: skip
+
+
+def test_a_search_is_a_sweep_that_resumes(tmp_path: Path) -> None:
+    """Every probe a run, the answer with the parent; the exact one in the interval.
+
+    Two answers at 99%, fixed seed: what is found is always found.
+    """
+    first = sweep(tmp_path, *SMALL)
+    assert first.returncode == 0, first.stderr
+    found = told(tmp_path)
+    for one in found:
+        assert one["found"]["low"] <= one["exact"]["n"] <= one["found"]["high"]
+        assert one["found"]["replicates"] <= one["grid_replicates"] / 10
+    assert "vacuous" in first.stdout
+    assert all(len(line) <= 80 for line in first.stdout.splitlines())
+    again = sweep(tmp_path, *SMALL)
+    assert again.returncode == 0, again.stderr
+    assert "of them before" in again.stdout
+    assert told(tmp_path) == found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["grid.n=10"], "grid.n: got [10] with search=threshold"),
+        (["grid.schedule=real"], "grid.schedule: got 'real'"),
+        (["replicates=1"], "replicates: got 1 with search=threshold"),
+        (["threshold.criterion=loss"], "threshold.criterion: got 'loss'; it is for model=gpt"),
+        (["threshold.level=3"], "threshold.level: got 3"),
+        (["threshold.m=[2,11]"], "threshold.m: got 11"),
+        (["threshold.start=5", "threshold.cap=4"], "threshold.start: got 5"),
+        (["search=best"], "search: got 'best'"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(
+    tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    found = sweep(tmp_path, *SMALL[:-2], *arguments, "cluster=inline")
+    assert found.returncode == 2
+    assert said in found.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_dry_run_shows_the_questions(tmp_path: Path) -> None:
+    found = sweep(tmp_path, "+experiment=threshold", "dry_run=true")
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.count("deviation <") == 8
+
+
+def test_scaling_law_is_recovered() -> None:
+    """n* = N^1.5 level^2 up to rounding to whole n: exponents within their own intervals."""
+    made = [
+        {
+            "N": N, "S0": 0.1, "support": 52, "m": 10, "level": level,
+            "exact": {"n": round(N**1.5 * level**2), "capped": False},
+            "found": {"capped": True, "estimate": None},
+        }
+        for N in (200, 400, 800, 1600)
+        for level in (0.1, 0.2, 0.3)
+    ]  # fmt: skip
+    (law,) = answers.scaling(made)
+    assert law.exponents["N"][0] == pytest.approx(1.5, abs=0.01)
+    assert law.exponents["level"][0] == pytest.approx(2.0, abs=0.01)
+
+
+def test_settings_of_the_experiment() -> None:
+    made = settings("+experiment=threshold")
+    assert made.search == "threshold"
+    assert made.threshold is not None
+    assert made.threshold.confidence == 0.99
