@@ -103,6 +103,8 @@ def _show(done: "Done", address: "Store", cells: int, seconds: float) -> None:
         + (f", {kept} of them before" if kept else "")
         + f"; {seconds:.1f} s"
     )
+    for line in done.words:
+        print(line)
     for path in done.report.files:
         if path.suffix in (".png", ".html"):
             print(f"{'figure' if path.suffix == '.png' else 'report'}  {short(path)}")

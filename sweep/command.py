@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from sweep import failures, report, searching, story, texts, thresholds
+from sweep import best, failures, report, searching, story, texts, thresholds
 from sweep.checks import ConfigError
 from sweep.compose import HERE, experiments
 from sweep.config import Settings, key_paths, parse
@@ -50,6 +50,8 @@ class Done:
     """How many there are."""
     new: int
     """How many cells were run now; the others had been finished before."""
+    words: list[str]
+    """What a search has to say."""
     whole: bool
     """Whether all cells are finished."""
 
@@ -69,6 +71,8 @@ def prepare(config: dict[str, Any], given: Collection[str]) -> Order:
     search: Search | None = None
     if settings.search == "threshold":
         search, notices = thresholds.search(settings, text)
+    elif settings.search == "optuna":
+        search, notices = best.search(settings, text)
     else:
         cells, notices = expand(settings, text)
     story.check(settings)
@@ -113,6 +117,7 @@ def carry_out(order: Order, address: Store, arguments: Sequence[str]) -> Done:
         failures=failed,
         cells=cells,
         new=finished.new,
+        words=finished.words,
         whole=status == "FINISHED",
     )
 

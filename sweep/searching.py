@@ -49,6 +49,10 @@ class Search(Protocol):
         """What it will do, and what that can cost, for people."""
         ...
 
+    def words(self, results: Mapping[str, Any]) -> list[str]:
+        """Lines for the terminal, beside its table."""
+        ...
+
     def save(self, results: Mapping[str, Any], folder: Path) -> tuple[Path, dict[str, float]]:
         """Write what is known to a file of the sweep's run, and metrics of that run."""
         ...
@@ -86,7 +90,13 @@ def execute(
         own = session.own()
         points = [Point(name, 0, value) for name, value in metrics.items()]
         session.tracker.log(session.parent, points, start_ms=own.start_ms)
-        yield Finished(tracker=session.tracker, parent=session.own(), rows=rows, new=new)
+        yield Finished(
+            tracker=session.tracker,
+            parent=session.own(),
+            rows=rows,
+            new=new,
+            words=search.words(results),
+        )
 
 
 def _rounds(search: Search, session: Session) -> tuple[list[Row], int, dict[str, Any]]:

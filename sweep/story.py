@@ -5,7 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweep.checks import ConfigError
@@ -35,6 +35,8 @@ class Finished:
     """The runs of its cells."""
     new: int
     """How many cells were run now; the others had been finished before."""
+    words: list[str] = field(default_factory=list)
+    """What a search has to say."""
 
 
 def check(settings: Settings) -> None:

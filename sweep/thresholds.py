@@ -85,6 +85,10 @@ class Search:
         known = sum(not problem.replay(results)[0] for problem in self.problems)
         return f"{known} of {len(self.problems)} answers"
 
+    def words(self, results: Mapping[str, Value]) -> list[str]:
+        """Nothing beside the table."""
+        return []
+
     def plan(self) -> str:
         """The questions, and what they can cost at most."""
         rows = [("question", "n", "runs, at most", "core seconds")]

@@ -59,7 +59,7 @@ FLOORS = [
     {"sweep.report"},
     {"sweep.session", "sweep.frame", "sweep.failures"},
     {"sweep.story", "sweep.thresholds"},
-    {"sweep.searching"},
+    {"sweep.searching", "sweep.best"},
     {"sweep.command"},
     {"sweep.notebook", "sweep.cli"},
     {"sweep.__main__"},
@@ -80,6 +80,7 @@ ONLY_HERE = {
         "models.training",
     },
     "numba": {"models.compiled"},
+    "optuna": {"sweep.best"},
 }
 
 

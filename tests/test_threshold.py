@@ -147,7 +147,7 @@ def test_ties_end_the_search() -> None:
 def test_results_beyond_those_asked_for_change_nothing() -> None:
     mean = {n: 0.3 * n / (n + 60.3) for n in range(1, 1001)}
     extra = {Probe(n, 100): Value(mean[n], 0.03) for n in range(1, 1001)}
-    first, known = bracket.replay(rules(), {}.get)
+    first, known = bracket.replay(rules(), lambda probe: None)
     assert known == {}
     half = {probe: extra[probe] for probe in first[:2]}
     assert bracket.replay(rules(), half.get) == (first[2:], {})
@@ -245,3 +245,53 @@ def test_settings_of_the_experiment() -> None:
     assert made.search == "threshold"
     assert made.threshold is not None
     assert made.threshold.confidence == 0.99
+
+
+# --- optuna ---------------------------------------------------------------------------
+
+BEST = (
+    "+experiment=smoke", "search=optuna", "optuna.axes={S0:[0.1,0.5]}", "optuna.trials=6",
+    "optuna.at_once=3", "grid.S0=null", "cluster=inline",
+)  # fmt: skip
+
+
+def trials(folder: Path) -> list[dict[str, object]]:
+    (path,) = folder.glob("**/mlflow-artifacts/**/optuna.json")
+    found: list[dict[str, object]] = json.loads(path.read_text())
+    return found
+
+
+def test_optuna_resumes_where_it_was(tmp_path: Path) -> None:
+    """The first three trials alone, then all six: the same as six at once."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole = sweep(tmp_path / "a", *BEST)
+    assert whole.returncode == 0, whole.stderr
+    assert "best  " in whole.stdout
+    part = sweep(tmp_path / "b", *BEST[:3], "optuna.trials=3", *BEST[4:])
+    assert part.returncode == 0, part.stderr
+    rest = sweep(tmp_path / "b", *BEST)
+    assert rest.returncode == 0, rest.stderr
+    both = tmp_path.glob("b/mlflow-artifacts/**/optuna.json")
+    found = max((json.loads(path.read_text()) for path in both), key=lambda f: len(f[0]["trials"]))
+    assert found == trials(tmp_path / "a")
+    values = [trial["value"] for study in found for trial in study["trials"]]
+    assert len(set(values)) == len(values)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["optuna.axes={S0:[0.5,0.1]}"], "optuna.axes.S0: got [0.5, 0.1]"),
+        (["optuna.axes={S0:[0.001,0.1]}"], "grid.S0"),
+        (["optuna.axes={temperature:[0.5,1]}"], "optuna.axes with model=statistical"),
+        (["optuna.axes=null"], "optuna.axes: got None"),
+        (["optuna.axes={S0:[0.1,0.5]}", "grid.S0=0.2"], "grid.S0: got [0.2] beside optuna.axes.S0"),
+    ],
+)
+def test_what_optuna_cannot_search_is_refused(
+    tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    found = sweep(tmp_path, *BEST[:2], *BEST[3:], *arguments)
+    assert found.returncode == 2
+    assert said in found.stderr

@@ -1,0 +1,181 @@
+"""search=optuna: the best point of continuous axes, by Optuna's TPE sampler.
+
+Each cell of the grid is the base of a study of its own. A study is gone
+through from its first trial whenever the next ones are asked for: the sampler
+is seeded, so the same results lead to the same trials, and a search that was
+cut goes on as if it had not been. Trials of one round do not know of each other.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep import packing
+from sweep.checks import ConfigError
+from sweep.config import Settings
+from sweep.config_search import Optuna
+from sweep.grid import Cell, expand
+from sweep.thresholds import Load
+from sweep.tracking import Row
+
+if TYPE_CHECKING:
+    import optuna
+
+FILE = "optuna.json"
+DIGITS = 5
+"""Significant digits of a value: what a name or a param shows is what was run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """The studies of a sweep, asked together."""
+
+    bases: Sequence[Cell]
+    wanted: Optuna
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """What the search is, as text: the same text, the same trials."""
+        return json.dumps([[base.id for base in self.bases], asdict(self.wanted), self.seed])
+
+    def ask(self, results: Mapping[str, float]) -> list[Cell]:
+        """The trials to run now; none: every study has its trials. Results by id of the cell."""
+        asked = [cell for base in self.bases for cell in self._replay(base, results)[0]]
+        return list(dict.fromkeys(asked))
+
+    def value(self, cell: Cell, row: Row, load: Load) -> float:
+        """The metric of a finished trial. Raises ConfigError if it has none of that name."""
+        if self.wanted.metric not in row.metrics:
+            known = ", ".join(sorted(k for k in row.metrics if not k.startswith("grid/")))
+            raise ConfigError(f"optuna.metric: got {self.wanted.metric!r}; this has: {known}")
+        return row.metrics[self.wanted.metric]
+
+    def state(self, results: Mapping[str, float]) -> str:
+        """How far it is, in words."""
+        done = sum(len(self._replay(base, results)[1]) for base in self.bases)
+        return f"{done} of {len(self.bases) * self.wanted.trials} trials"
+
+    def plan(self) -> str:
+        """The studies, and what a trial costs."""
+        axes = ", ".join(f"{name} {r.low:g}..{r.high:g}" for name, r in self.wanted.axes)
+        lines = [
+            f"{base.name}: {self.wanted.trials} trials of {packing.seconds(base):.1f} core seconds"
+            for base in self.bases
+        ]
+        return "\n".join([f"{self.wanted.direction} {self.wanted.metric} over {axes}", *lines])
+
+    def words(self, results: Mapping[str, float]) -> list[str]:
+        """The best trial of each study."""
+        found = [(base, self._best(base, results)) for base in self.bases]
+        return [
+            f"best    {best[0].name}: {self.wanted.metric} {best[1]:.4g}"
+            + "".join(f", {k} {v:g}" for k, v in best[2].items() if k == "learning_rate")
+            for _, best in found
+            if best is not None
+        ]
+
+    def _best(
+        self, base: Cell, results: Mapping[str, float]
+    ) -> tuple[Cell, float, dict[str, float]] | None:
+        sign = 1 if self.wanted.direction == "minimize" else -1
+        trials = self._replay(base, results)[1]
+        return min(trials, key=lambda trial: sign * trial[1], default=None)
+
+    def save(self, results: Mapping[str, float], folder: Path) -> tuple[Path, dict[str, float]]:
+        """Write every trial, and the best of each study as metrics."""
+        found, metrics = [], {}
+        for base in self.bases:
+            trials = self._replay(base, results)[1]
+            best = self._best(base, results)
+            listed = [{**point, "cell": cell.id, "value": v} for cell, v, point in trials]
+            found.append({"base": base.name, "metric": self.wanted.metric, "trials": listed})
+            if best is not None:
+                own = base.name.replace("=", "_")
+                metrics[f"best_{self.wanted.metric}/{own}"] = best[1]
+                metrics |= {f"best_{axis}/{own}": v for axis, v in best[2].items()}
+        path = folder / FILE
+        path.write_text(json.dumps(found, indent=1))
+        return path, metrics
+
+    def _replay(
+        self, base: Cell, results: Mapping[str, float]
+    ) -> tuple[list[Cell], list[tuple[Cell, float, dict[str, float]]]]:
+        """The trials of a study that are missing in its first open round, and those before it."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        # Each study has a sampler of its own: their cells differ, and so do its seeds.
+        digest = hashlib.sha256(f"{self.seed} {base.id}".encode()).digest()
+        sampler = optuna.samplers.TPESampler(seed=int.from_bytes(digest[:4], "big"))
+        study = optuna.create_study(sampler=sampler, direction=self.wanted.direction)
+        done: list[tuple[Cell, float, dict[str, float]]] = []
+        while len(done) < self.wanted.trials:
+            count = min(self.wanted.at_once, self.wanted.trials - len(done))
+            asked = [study.ask(_distributions(self.wanted)) for _ in range(count)]
+            points = [{k: _short(v) for k, v in trial.params.items()} for trial in asked]
+            cells = [_at(base, point) for point in points]
+            if missing := [cell for cell in cells if cell.id not in results]:
+                return missing, done
+            for trial, cell, point in zip(asked, cells, points, strict=True):
+                study.tell(trial, results[cell.id])
+                done.append((cell, results[cell.id], point))
+        return [], done
+
+
+def search(settings: Settings, text: str | None) -> tuple[Best, list[str]]:
+    """The search that the settings ask for, and notices. Raises ConfigError."""
+    wanted = settings.optuna
+    assert wanted is not None
+    try:
+        import optuna  # noqa: F401  # only whether it is there
+    except ImportError:
+        raise ConfigError(
+            "search: got optuna, which is not installed; pip install 'collapse-sweep[optuna]'"
+        ) from None
+    axes = dict(wanted.axes)
+    for name in ("S0", "temperature"):
+        values = getattr(settings.grid, name)
+        if name in axes and values is not None:
+            raise ConfigError(
+                f"grid.{name}: got {list(values)} beside optuna.axes.{name}; give one"
+            )
+    if "S0" in axes:  # both ends have to be possible
+        ends = (axes["S0"].low, axes["S0"].high)
+        cells, notices = expand(replace(settings, grid=replace(settings.grid, S0=ends)), text)
+        cells = cells[:: len(ends)]
+    else:
+        cells, notices = expand(settings, text)
+    return Best(bases=cells, wanted=wanted, seed=settings.seed), notices
+
+
+def _distributions(wanted: Optuna) -> "dict[str, optuna.distributions.BaseDistribution]":
+    import optuna
+
+    return {
+        name: optuna.distributions.FloatDistribution(r.low, r.high, log=r.log)
+        for name, r in wanted.axes
+    }
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
+def _at(base: Cell, point: Mapping[str, float]) -> Cell:
+    """The cell at a point of the axes."""
+    cell, recipe = base, base.recipe
+    if "S0" in point:
+        cell = replace(cell, source=replace(cell.source, S0=point["S0"]))
+    if recipe is not None and "temperature" in point:
+        sampling = replace(recipe.sampling, temperature=point["temperature"])
+        recipe = replace(recipe, sampling=sampling)
+    if recipe is not None and "learning_rate" in point:
+        rate = point["learning_rate"]
+        final = min(recipe.training.final_learning_rate, rate)
+        training = replace(recipe.training, learning_rate=rate, final_learning_rate=final)
+        recipe = replace(recipe, training=training)
+    return replace(cell, recipe=recipe)
