@@ -235,7 +235,12 @@ def _ladder(rules: Rules, said: Mapping[int, tuple[str, int]], high: int) -> Ite
             yield Probe(n, rules.replicates)
         if n == rules.cap:
             return
-        n = min(2 * n, rules.cap)
+        n = _next(n, rules.cap)
+
+
+def _next(n: int, cap: int) -> int:
+    """Twice n, or the cap if that is not much further."""
+    return 2 * n if 2.5 * n <= cap else cap
 
 
 def _inner(rules: Rules, low: int, high: int, inside: list[int]) -> Iterator[Probe]:
@@ -255,7 +260,7 @@ def _beyond(rules: Rules, said: Mapping[int, tuple[str, int]], high: int) -> Ite
     """The way on to the cap by doubling, and then between the last above and the next below."""
     n = high
     while n < rules.cap:
-        n = min(2 * n, rules.cap)
+        n = _next(n, rules.cap)
         if n not in said:
             yield Probe(n, rules.replicates)
         elif said[n][0] == "below":

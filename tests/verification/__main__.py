@@ -13,6 +13,7 @@ from models import ancestry
 from models.schedules import Schedule
 from sweep import figures
 from tests.verification.checks import CHECKS, ZIPF, run
+from tests.verification.searches import searches
 
 
 def quantile_plots(folder: Path) -> list[Path]:
@@ -39,7 +40,7 @@ def quantile_plots(folder: Path) -> list[Path]:
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "outputs/verify")
     failed = total = 0
-    for check in CHECKS:
+    for check in (*CHECKS, searches):
         start = time.monotonic()
         print(f"\n{check.__name__}: {(check.__doc__ or '').splitlines()[0]}")
         for line in check():
