@@ -48,21 +48,24 @@ def _draw_answers(axes: "Axes", found: Sequence[Told], others: Sequence[Told]) -
     for one in found:
         series.setdefault(answers.label(one, rest) if rest else "", []).append(one)
     names = list(series)
+    drawn = False
     for k in chosen(len(names), MOST_SERIES):
         colour = COLOURS[k % len(COLOURS)]
         ones = sorted(series[names[k]], key=lambda one: one[x])
-        known = [one for one in ones if "exact" in one and not one["exact"]["capped"]]
+        known = [o for o in ones if "exact" in o and not o["exact"]["capped"] and o["exact"]["n"]]
+        drawn = drawn or bool(known)
         axes.plot(
             [one[x] for one in known],
             [_over(one, one["exact"]["n"], over) for one in known],
-            color=colour, ls="--", lw=1.6, label=f"{names[k]} exact".strip(),
+            color=colour, ls="--", lw=1.6, label=f"{names[k]} exact".strip() if known else "_",
         )  # fmt: skip
         _intervals(axes, ones, x, over, colour, MARKERS[k % len(MARKERS)], names[k] or "runs")
     if others:
         name = f"{others[0]['model'].upper()}, level {others[0]['level']:g}"
         _intervals(axes, others, x, over, "#000000", "*", name)
     axes.set_xscale("log")
-    axes.set_yscale("log")
+    if drawn or any(one["found"]["low"] for one in [*found, *others]):
+        axes.set_yscale("log")
     axes.set_xlabel(NAMES.get(x, x))
     axes.set_ylabel("critical ratio $n^*/N$" if over else "largest harmless $n^*$")
     _plain(axes, sorted({one[x] for one in [*found, *others]}))
@@ -70,7 +73,8 @@ def _draw_answers(axes: "Axes", found: Sequence[Told], others: Sequence[Told]) -
     if paper and max(paper) < 1:
         axes.set_title("eq. (11) of the paper is vacuous at all of these", fontsize=9, color="#555")
     style(axes)
-    axes.legend(fontsize=8, frameon=False)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8, frameon=False)
 
 
 def _plain(axes: "Axes", at: Sequence[float]) -> None:
@@ -80,9 +84,10 @@ def _plain(axes: "Axes", at: Sequence[float]) -> None:
     shown = [at[i] for i in chosen(len(at), 8)]
     axes.set_xticks(shown, [f"{value:g}" for value in shown])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    if axes.get_yscale() == "log":
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
     axes.margins(0.08)
 
 
@@ -146,7 +151,8 @@ def _draw_probes(axes: "Axes", found: Sequence[Told]) -> None:
     model = "GPT" if found[0]["model"] == "gpt" else "statistical model"
     axes.set_title(f"probes, {model}", fontsize=10)
     style(axes)
-    axes.legend(fontsize=8, frameon=False)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8, frameon=False)
 
 
 def _axis(found: Sequence[Told]) -> str:
