@@ -14,7 +14,7 @@ from sweep.advance import Stage
 from sweep.forecast import Forecast
 from sweep.grid import Cell
 
-FIRST_LINE, LAST_LINE = 2.0, 30.0
+FIRST_LINE, LAST_LINE = 5.0, 30.0
 """Seconds between two plain lines, besides the last: at first, doubling, and at most."""
 DRAW_SECONDS = 0.1
 """Least time between two pictures of the bar."""

@@ -67,7 +67,7 @@ ONLY_HERE = {
     "ray": {"sweep.launch"},
     "hydra": {"sweep.compose"},
     "matplotlib": {"sweep.figures", "sweep.figures_gpt", "sweep.plot"},
-    "pandas": {"sweep.frame", "sweep.plot"},
+    "pandas": {"sweep.frame", "sweep.plot", "sweep.notebook"},
     "torch": {
         "models.device",
         "models.gpt",
