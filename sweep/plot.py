@@ -48,6 +48,8 @@ def curves(table: "pd.DataFrame", metrics: Sequence[str] = ("sigma", "deviation"
             axes.set_title(name if row == 0 else "", fontsize=10)
             axes.set_ylabel(_label(metric) if column == 0 else "")
         grid[-1, column].set_xlabel("generation $m$")
+    for axes in grid[:, 0]:  # once the row is drawn, as its panels share it
+        axes.set_ylim(0, max(axes.get_ylim()[1], 1e-9))
     lines = {
         line.get_label(): line for ax in grid.flat[:] for line in ax.get_legend_handles_labels()[0]
     }
@@ -76,8 +78,7 @@ def compare(table: "pd.DataFrame", metric: str = "sigma") -> "Figure":
             axes.plot(exact.generation, exact[f"{metric}_exact"], color="black", lw=1, ls=DASHES)
     axes.set_xlabel("generation $m$")
     axes.set_ylabel(f"mean {_label(metric)}")
-    axes.legend(frameon=False, fontsize=9)
-    style(axes)
+    _finish(figure, axes)
     return figure
 
 
@@ -100,20 +101,19 @@ def collapse_time(table: "pd.DataFrame") -> "Figure":
         error = rows.get("collapse_time_std", 0.0) / rows.replicates**0.5
         axes.errorbar(
             n, rows.collapse_time, yerr=2 * error, color=colour, capsize=2, ls="",
-            marker=MARKERS[k % len(MARKERS)], ms=5, label=f"{schedule} S0={S0:.4g}, mean of runs",
+            marker=MARKERS[k % len(MARKERS)], ms=5, label=f"{schedule} S0={S0:.4g}",
         )  # fmt: skip
         for column, dash, what in (
             ("collapse_time_exact", DASHES, "exact"),
             ("collapse_time_lower", ":", "lower bound"),
         ):
             if _given(rows, column):
-                axes.plot(n, rows[column], color=colour, ls=dash, lw=1.6, label=what)
+                label = None if k else what
+                axes.plot(n, rows[column], color=colour, ls=dash, lw=1.6, label=label)
     axes.set_xlabel("samples per generation $n$")
     axes.set_ylabel("mean collapse time")
     axes.set_xlim(0, None)
-    axes.set_ylim(0, None)
-    axes.legend(frameon=False, fontsize=9)
-    style(axes)
+    _finish(figure, axes)
     return figure
 
 
@@ -149,12 +149,23 @@ def last(table: "pd.DataFrame", metric: str = "deviation", against: str = "n") -
         if _given(rows, f"{metric}_exact"):
             exact = rows.groupby(against)[f"{metric}_exact"].first()
             axes.plot(x, exact, color="black", lw=1, ls=DASHES)
+    if final[against].max() > 20 * final[against].min():
+        axes.set_xscale("log")
     axes.set_xlabel(_label(against))
     axes.set_ylabel(f"mean {_label(metric)}, last generation")
-    if others:
-        axes.legend(frameon=False, fontsize=9)
-    style(axes)
+    _finish(figure, axes)
     return figure
+
+
+def _finish(figure: "Figure", axes: "Axes") -> None:
+    """From zero up, with a legend below if there is anything to tell apart."""
+    axes.set_ylim(0, None)
+    style(axes)
+    handles, names = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(
+            handles, names, loc="outside lower center", ncols=3, frameon=False, fontsize=9
+        )
 
 
 def _draw(axes: "Axes", rows: "pd.DataFrame", metric: str) -> None:
@@ -174,7 +185,6 @@ def _draw(axes: "Axes", rows: "pd.DataFrame", metric: str) -> None:
         if _given(rows, f"{metric}_{suffix}"):
             axes.plot(once.generation, once[f"{metric}_{suffix}"], color=colour, lw=1.8, ls=dash,
                 label=what)  # fmt: skip
-    axes.set_ylim(0, None)
     style(axes)
 
 
