@@ -5,8 +5,11 @@ matplotlib Figure of its own, which a notebook shows; nothing is kept in pyplot.
 Colours and dashes are those of the report: exact is dashed.
 """
 
+import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
 
 from sweep.checks import ConfigError, nearest
 from sweep.figures import BAND, BOUND, COLOURS, EXACT, LABELS, MARKERS, MEAN, RUN, style
@@ -14,22 +17,27 @@ from sweep.figures import BAND, BOUND, COLOURS, EXACT, LABELS, MARKERS, MEAN, RU
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 MOST_PANELS = 12
 """Most cells drawn by `curves`: choose with pandas which."""
 DASHES = (0, (4, 2))
 
 
-def curves(table: "pd.DataFrame", metrics: Sequence[str] = ("sigma", "deviation")) -> "Figure":
+class Shown(Figure):
+    """A Figure that a notebook shows, though pyplot does not know it."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=100)
+        return buffer.getvalue()
+
+
+def curves(table: "pd.DataFrame", metrics: Sequence[str] = ("sigma", "deviation")) -> Shown:
     """A column for each cell, a row for each metric, against the generation.
 
     The mean of the runs with the band between their 5% and 95% quantiles, what is
     exact, and bounds; or every run, of a table with runs. Raises ConfigError for
     a metric that is not in the table, or more than `MOST_PANELS` cells.
     """
-    from matplotlib.figure import Figure
-
     for metric in metrics:
         _check(table, metric)
     cells = _cells(table)
@@ -37,7 +45,7 @@ def curves(table: "pd.DataFrame", metrics: Sequence[str] = ("sigma", "deviation"
         raise ConfigError(
             f"table: got {len(cells)} cells; allowed: up to {MOST_PANELS}, chosen with pandas"
         )
-    figure = Figure(
+    figure = Shown(
         figsize=(max(5.0, 2.9 * len(cells) + 0.7), 2.3 * len(metrics) + 0.8), layout="constrained"
     )
     grid = figure.subplots(len(metrics), len(cells), sharey="row", sharex=True, squeeze=False)
@@ -57,15 +65,13 @@ def curves(table: "pd.DataFrame", metrics: Sequence[str] = ("sigma", "deviation"
     return figure
 
 
-def compare(table: "pd.DataFrame", metric: str = "sigma") -> "Figure":
+def compare(table: "pd.DataFrame", metric: str = "sigma") -> Shown:
     """The mean of every cell on the same axes against the generation; exact dashed in black.
 
     Raises ConfigError for a metric that is not in the table.
     """
-    from matplotlib.figure import Figure
-
     _check(table, metric)
-    figure = Figure(figsize=(7, 4.4), layout="constrained")
+    figure = Shown(figsize=(7, 4.4), layout="constrained")
     axes = figure.subplots()
     for k, (name, rows) in enumerate(_cells(table)):
         m, mean = _mean(rows, metric)
@@ -82,19 +88,17 @@ def compare(table: "pd.DataFrame", metric: str = "sigma") -> "Figure":
     return figure
 
 
-def collapse_time(table: "pd.DataFrame") -> "Figure":
+def collapse_time(table: "pd.DataFrame") -> Shown:
     """The mean collapse time of every cell against n, one line for each S0; bars are 2 s.e.
 
     Cells with runs that have not collapsed by M are left out, since their mean is
     not known. Raises ConfigError for a table with runs, or without any such cell.
     """
-    from matplotlib.figure import Figure
-
     if "run" in table:
         raise ConfigError("table: got one with runs; allowed: one without, load(..)")
     _check(table, "collapse_time")
     cells = table.drop_duplicates("cell").dropna(subset=["collapse_time"]).sort_values("n")
-    figure = Figure(figsize=(6, 4.2), layout="constrained")
+    figure = Shown(figsize=(6, 4.2), layout="constrained")
     axes = figure.subplots()
     for k, ((schedule, S0), rows) in enumerate(cells.groupby(["schedule", "S0"], sort=True)):
         colour, n = COLOURS[k % len(COLOURS)], rows.n.astype(float)
@@ -117,19 +121,17 @@ def collapse_time(table: "pd.DataFrame") -> "Figure":
     return figure
 
 
-def last(table: "pd.DataFrame", metric: str = "deviation", against: str = "n") -> "Figure":
+def last(table: "pd.DataFrame", metric: str = "deviation", against: str = "n") -> Shown:
     """The mean at the last generation against an axis, a line for each of the other axes' values.
 
     Bars are two standard errors; exact is dashed. Raises ConfigError for a metric
     or an axis that is not in the table.
     """
-    from matplotlib.figure import Figure
-
     _check(table, metric)
     _check(table, against)
     final = table[table.generation == table.groupby("cell").generation.transform("max")]
     final = final.dropna(subset=[against]).sort_values(against)
-    figure = Figure(figsize=(6, 4.2), layout="constrained")
+    figure = Shown(figsize=(6, 4.2), layout="constrained")
     axes = figure.subplots()
     others = [a for a in ("schedule", "n", "N", "K", "S0", "temperature") if a != against]
     others = [a for a in others if a in final and final[a].nunique(dropna=False) > 1]
@@ -157,7 +159,7 @@ def last(table: "pd.DataFrame", metric: str = "deviation", against: str = "n") -
     return figure
 
 
-def _finish(figure: "Figure", axes: "Axes") -> None:
+def _finish(figure: Figure, axes: "Axes") -> None:
     """From zero up, with a legend below if there is anything to tell apart."""
     axes.set_ylim(0, None)
     style(axes)

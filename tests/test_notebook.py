@@ -187,6 +187,7 @@ def test_figures_of_the_table(
     for name, figure in figures.items():
         assert isinstance(figure, Figure)
         figure.savefig(tmp_path / f"{name}.png", dpi=60)
+        assert figure._repr_png_().startswith(b"\x89PNG"), name  # as a notebook asks
     top = figures["curves"].axes[0]
     exact = next(line for line in top.lines if line.get_label() == "exact")
     np.testing.assert_array_equal(exact.get_ydata(), table.sigma_exact[:12])
