@@ -78,12 +78,15 @@ def from_arguments(arguments: Sequence[str]) -> dict[str, Any]:
     Raises ConfigError.
     """
     from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
 
-    with (
-        _Refusing(arguments),
-        initialize_config_dir(str(CONF), version_base="1.3", job_name="sweep"),
-    ):
-        return _plain(compose("config", list(arguments)))
+    state = GlobalHydra.instance()
+    before, state.hydra = state.hydra, None  # a notebook may use Hydra itself
+    try:
+        with _Refusing(arguments), initialize_config_dir(str(CONF), version_base="1.3"):
+            return _plain(compose("config", list(arguments)))
+    finally:
+        GlobalHydra.instance().hydra = before
 
 
 def arguments_of(experiment: str, overrides: Mapping[str, Any]) -> list[str]:

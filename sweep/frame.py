@@ -6,6 +6,7 @@ means something. `metric/mean` of MLflow is the column `metric`, other slashes
 are underscores: sigma, sigma_se, sigma_q05, sigma_q95, sigma_exact.
 """
 
+import math
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -24,7 +25,6 @@ from sweep.tracking import Row, Tracker
 if TYPE_CHECKING:
     import pandas as pd
 
-AXES = ("n", "N", "K", "reuse", "S0", "temperature")
 PER_RUN = ("collapse_time", "absorption_time")
 """Curves with one number for each run; 0 where it was not reached by M."""
 
@@ -71,9 +71,10 @@ def _cell(
 ) -> "pd.DataFrame":
     """The rows of one cell."""
     cell, theory = entry.cell, laws(entry.cell)
-    values = {axis: getattr(cell.schedule, axis, None) for axis in AXES[:4]}
+    values: dict[str, Any] = {axis: getattr(cell.schedule, axis) for axis in ("n", "N", "K")}
+    values["reuse"] = bool(cell.schedule.reuse)
     values["S0"] = cell.source.concentration
-    values["temperature"] = cell.recipe.sampling.temperature if cell.recipe else None
+    values["temperature"] = cell.recipe.sampling.temperature if cell.recipe else math.nan
     head = {"name": name, "model": cell.model, "schedule": cell.schedule.name, **values}
     head |= {"replicates": cell.replicates, "cell": cell.id}
     if runs:

@@ -358,6 +358,10 @@ class _Watch(tune.Callback):
     def __init__(self, report: Report) -> None:
         self._report = report
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune writes callbacks to disk, and a notebook's stderr cannot be written."""
+        return {}
+
     def on_trial_result(
         self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any
     ) -> None:

@@ -166,3 +166,25 @@ def _moments(cell: Cell, found: Laws) -> None:
         sigma = theory.sigma_redrawn([schedule.table(t) for t in range(1, M + 1)], S0=S0)
     if sigma is not None:
         found.curves["sigma/exact"] = sigma
+
+
+def seconds(cell: Cell) -> float:
+    """Estimated seconds that `laws` takes on one core; measured, within a factor of two or so."""
+    if cell.recipe is not None or cell.contexts is not None:
+        return 0.0
+    schedule, M = cell.schedule, cell.generations
+    n, N, found = schedule.n or 0, schedule.N or 0, 0.0
+    name = "full" if schedule.name == "recent" and schedule.K == 1 else schedule.name
+    if name == "full" and n <= ancestry.LARGEST_N:
+        found += 4e-8 * n**2 + 4e-6 * M
+    if name in ("full", "partial", "matched"):
+        full, first = name == "full", n if name == "full" else N
+        expected = float(cell.source.probabilities().max()) * first
+        starts = min(first + 1.0, expected + 6 * expected**0.5 + 10)
+        entries = (n + 1.0) * (n + 1 if full else N + n + 1)
+        row = (n + 1.0 if full else min(n + 1.0, 40 * (n / 4 + 1) ** 0.5)) ** 2 / 8
+        if entries <= drift.LARGEST_TABLE and M * starts * (row + 1e5 * (not full)) <= DRIFT_WORK:
+            moves = starts * (min(M, 20 * n) if full else M)
+            found += 3e-8 * entries + moves * (2e-10 if full else 1e-9) * row
+            found += 1.2e-5 * moves * (not full)
+    return found

@@ -30,6 +30,8 @@ def run(
     `sweep.tracking.OutageError` if the store has gone, results waiting on disk.
     """
     given = dict(overrides or {})
+    if "experiment" in given:
+        raise ConfigError("experiment: is the first argument; leave it out of the overrides")
     arguments = compose.arguments_of(experiment, given)
     order = prepare(compose.from_arguments(arguments), given.keys())
     if order.settings.dry_run:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 from models.recipe import Recipe
+from sweep import laws
 from sweep.grid import Cell
 from sweep.grid_gpt import network_size
 from sweep.summary import MOST_STEPS
@@ -44,8 +45,8 @@ def seconds(cell: Cell) -> float:
 
 
 def logging_seconds(cell: Cell) -> float:
-    """Estimated seconds to log a cell."""
-    return 0.03 + 0.00015 * 18 * min(cell.generations, MOST_STEPS)
+    """Estimated seconds to log a cell, with what theory says of it."""
+    return laws.seconds(cell) + 0.03 + 0.00015 * 18 * min(cell.generations, MOST_STEPS)
 
 
 def at_work(cell: Cell, m: int) -> float:

@@ -1,5 +1,6 @@
 """`dry_run=true`: which cells a sweep has, what they cost, and which are finished."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from sweep import packing, tables
@@ -19,7 +20,10 @@ def plan(settings: Settings, cells: Sequence[Cell], address: Store) -> str:
     states = {} if settings.force else _states(settings, cells, address)
     shown = tables.shown(len(cells))
     width = max(len(cells[i].name) for i in shown)
-    lines = [settings.purpose, f"{'cell':<{width}}  {'id':<12}  {'state':<7}  core seconds"]
+    lines = [
+        textwrap.fill(settings.purpose, 80),
+        f"{'cell':<{width}}  {'id':<12}  {'state':<7}  core seconds",
+    ]
     for i in shown:
         cell = cells[i]
         state = states.get(cell.id, "to do")

@@ -5,8 +5,11 @@ matplotlib Figure of its own, which a notebook shows; nothing is kept in pyplot.
 Colours and dashes are those of the report: exact is dashed.
 """
 
+import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
 
 from sweep.checks import ConfigError, nearest
 from sweep.figures import BAND, BOUND, COLOURS, EXACT, LABELS, MARKERS, MEAN, RUN, style
@@ -14,22 +17,27 @@ from sweep.figures import BAND, BOUND, COLOURS, EXACT, LABELS, MARKERS, MEAN, RU
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 MOST_PANELS = 12
 """Most cells drawn by `curves`: choose with pandas which."""
 DASHES = (0, (4, 2))
 
 
-def curves(table: "pd.DataFrame", metrics: Sequence[str] = ("sigma", "deviation")) -> "Figure":
+class Shown(Figure):
+    """A Figure that a notebook shows, though pyplot does not know it."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=100)
+        return buffer.getvalue()
+
+
+def curves(table: "pd.DataFrame", metrics: Sequence[str] = ("sigma", "deviation")) -> Shown:
     """A column for each cell, a row for each metric, against the generation.
 
     The mean of the runs with the band between their 5% and 95% quantiles, what is
     exact, and bounds; or every run, of a table with runs. Raises ConfigError for
     a metric that is not in the table, or more than `MOST_PANELS` cells.
     """
-    from matplotlib.figure import Figure
-
     for metric in metrics:
         _check(table, metric)
     cells = _cells(table)
@@ -37,7 +45,7 @@ def curves(table: "pd.DataFrame", metrics: Sequence[str] = ("sigma", "deviation"
         raise ConfigError(
             f"table: got {len(cells)} cells; allowed: up to {MOST_PANELS}, chosen with pandas"
         )
-    figure = Figure(
+    figure = Shown(
         figsize=(max(5.0, 2.9 * len(cells) + 0.7), 2.3 * len(metrics) + 0.8), layout="constrained"
     )
     grid = figure.subplots(len(metrics), len(cells), sharey="row", sharex=True, squeeze=False)
@@ -48,6 +56,8 @@ def curves(table: "pd.DataFrame", metrics: Sequence[str] = ("sigma", "deviation"
             axes.set_title(name if row == 0 else "", fontsize=10)
             axes.set_ylabel(_label(metric) if column == 0 else "")
         grid[-1, column].set_xlabel("generation $m$")
+    for axes in grid[:, 0]:  # once the row is drawn, as its panels share it
+        axes.set_ylim(0, max(axes.get_ylim()[1], 1e-9))
     lines = {
         line.get_label(): line for ax in grid.flat[:] for line in ax.get_legend_handles_labels()[0]
     }
@@ -55,15 +65,13 @@ def curves(table: "pd.DataFrame", metrics: Sequence[str] = ("sigma", "deviation"
     return figure
 
 
-def compare(table: "pd.DataFrame", metric: str = "sigma") -> "Figure":
+def compare(table: "pd.DataFrame", metric: str = "sigma") -> Shown:
     """The mean of every cell on the same axes against the generation; exact dashed in black.
 
     Raises ConfigError for a metric that is not in the table.
     """
-    from matplotlib.figure import Figure
-
     _check(table, metric)
-    figure = Figure(figsize=(7, 4.4), layout="constrained")
+    figure = Shown(figsize=(7, 4.4), layout="constrained")
     axes = figure.subplots()
     for k, (name, rows) in enumerate(_cells(table)):
         m, mean = _mean(rows, metric)
@@ -76,60 +84,54 @@ def compare(table: "pd.DataFrame", metric: str = "sigma") -> "Figure":
             axes.plot(exact.generation, exact[f"{metric}_exact"], color="black", lw=1, ls=DASHES)
     axes.set_xlabel("generation $m$")
     axes.set_ylabel(f"mean {_label(metric)}")
-    axes.legend(frameon=False, fontsize=9)
-    style(axes)
+    _finish(figure, axes)
     return figure
 
 
-def collapse_time(table: "pd.DataFrame") -> "Figure":
+def collapse_time(table: "pd.DataFrame") -> Shown:
     """The mean collapse time of every cell against n, one line for each S0; bars are 2 s.e.
 
     Cells with runs that have not collapsed by M are left out, since their mean is
     not known. Raises ConfigError for a table with runs, or without any such cell.
     """
-    from matplotlib.figure import Figure
-
     if "run" in table:
         raise ConfigError("table: got one with runs; allowed: one without, load(..)")
     _check(table, "collapse_time")
     cells = table.drop_duplicates("cell").dropna(subset=["collapse_time"]).sort_values("n")
-    figure = Figure(figsize=(6, 4.2), layout="constrained")
+    figure = Shown(figsize=(6, 4.2), layout="constrained")
     axes = figure.subplots()
     for k, ((schedule, S0), rows) in enumerate(cells.groupby(["schedule", "S0"], sort=True)):
         colour, n = COLOURS[k % len(COLOURS)], rows.n.astype(float)
         error = rows.get("collapse_time_std", 0.0) / rows.replicates**0.5
         axes.errorbar(
             n, rows.collapse_time, yerr=2 * error, color=colour, capsize=2, ls="",
-            marker=MARKERS[k % len(MARKERS)], ms=5, label=f"{schedule} S0={S0:.4g}, mean of runs",
+            marker=MARKERS[k % len(MARKERS)], ms=5, label=f"{schedule} S0={S0:.4g}",
         )  # fmt: skip
         for column, dash, what in (
             ("collapse_time_exact", DASHES, "exact"),
             ("collapse_time_lower", ":", "lower bound"),
         ):
             if _given(rows, column):
-                axes.plot(n, rows[column], color=colour, ls=dash, lw=1.6, label=what)
+                label = None if k else what
+                axes.plot(n, rows[column], color=colour, ls=dash, lw=1.6, label=label)
     axes.set_xlabel("samples per generation $n$")
     axes.set_ylabel("mean collapse time")
     axes.set_xlim(0, None)
-    axes.set_ylim(0, None)
-    axes.legend(frameon=False, fontsize=9)
-    style(axes)
+    _finish(figure, axes)
     return figure
 
 
-def last(table: "pd.DataFrame", metric: str = "deviation", against: str = "n") -> "Figure":
+def last(table: "pd.DataFrame", metric: str = "deviation", against: str = "n") -> Shown:
     """The mean at the last generation against an axis, a line for each of the other axes' values.
 
     Bars are two standard errors; exact is dashed. Raises ConfigError for a metric
     or an axis that is not in the table.
     """
-    from matplotlib.figure import Figure
-
     _check(table, metric)
     _check(table, against)
     final = table[table.generation == table.groupby("cell").generation.transform("max")]
     final = final.dropna(subset=[against]).sort_values(against)
-    figure = Figure(figsize=(6, 4.2), layout="constrained")
+    figure = Shown(figsize=(6, 4.2), layout="constrained")
     axes = figure.subplots()
     others = [a for a in ("schedule", "n", "N", "K", "S0", "temperature") if a != against]
     others = [a for a in others if a in final and final[a].nunique(dropna=False) > 1]
@@ -149,12 +151,23 @@ def last(table: "pd.DataFrame", metric: str = "deviation", against: str = "n") -
         if _given(rows, f"{metric}_exact"):
             exact = rows.groupby(against)[f"{metric}_exact"].first()
             axes.plot(x, exact, color="black", lw=1, ls=DASHES)
+    if final[against].max() > 20 * final[against].min():
+        axes.set_xscale("log")
     axes.set_xlabel(_label(against))
     axes.set_ylabel(f"mean {_label(metric)}, last generation")
-    if others:
-        axes.legend(frameon=False, fontsize=9)
-    style(axes)
+    _finish(figure, axes)
     return figure
+
+
+def _finish(figure: Figure, axes: "Axes") -> None:
+    """From zero up, with a legend below if there is anything to tell apart."""
+    axes.set_ylim(0, None)
+    style(axes)
+    handles, names = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(
+            handles, names, loc="outside lower center", ncols=3, frameon=False, fontsize=9
+        )
 
 
 def _draw(axes: "Axes", rows: "pd.DataFrame", metric: str) -> None:
@@ -174,7 +187,6 @@ def _draw(axes: "Axes", rows: "pd.DataFrame", metric: str) -> None:
         if _given(rows, f"{metric}_{suffix}"):
             axes.plot(once.generation, once[f"{metric}_{suffix}"], color=colour, lw=1.8, ls=dash,
                 label=what)  # fmt: skip
-    axes.set_ylim(0, None)
     style(axes)
 
 

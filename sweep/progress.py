@@ -14,7 +14,7 @@ from sweep.advance import Stage
 from sweep.forecast import Forecast
 from sweep.grid import Cell
 
-FIRST_LINE, LAST_LINE = 2.0, 30.0
+FIRST_LINE, LAST_LINE = 5.0, 30.0
 """Seconds between two plain lines, besides the last: at first, doubling, and at most."""
 DRAW_SECONDS = 0.1
 """Least time between two pictures of the bar."""
@@ -121,16 +121,16 @@ class Progress:
 
     def _working(self, room: int) -> str:
         """The cells at work, as many as there is room for, the one that told last first."""
-        told = [
-            f"{self._names[cell]} {what}".replace("generation ", "m=")
-            for cell, what in reversed(self._at.items())
-        ]
         shown = ""
-        for k, one in enumerate(told):
-            longer = f"{shown}; {one}" if shown else f" {one}"
-            more = f" +{len(told) - k - 1}" if k + 1 < len(told) else ""
-            if len(longer) + len(more) > room:
-                return f"{shown} +{len(told) - k}" if shown else ""
+        for k, (cell, what) in enumerate(reversed(self._at.items())):
+            rest = len(self._at) - k
+            doing = what.replace("generation ", "m=")
+            for name in (self._names[cell], self._names[cell].split(" ")[0]):
+                longer = f"{shown}; {name} {doing}" if shown else f" {name} {doing}"
+                if len(longer) + len(f" +{rest - 1}") * (rest > 1) <= room:
+                    break
+            else:
+                return f"{shown} +{rest}" if shown else ""
             shown = longer
         return shown
 
@@ -145,7 +145,7 @@ class Progress:
             parts.append(f"{self._forecast.share():.0%} of the work")
             parts.append(f"about {left:.0f} s left")
             if rate:
-                parts.append(_rate(rate))
+                parts.append(_rate(rate).replace("/", " cells/"))
         text = ", ".join(parts)
         told = [f"{self._names[cell]} {what}" for cell, what in self._at.items()]
         if told:
@@ -158,8 +158,8 @@ def _rate(cells: float) -> str:
     """Cells a second, in the unit that gives a number above one."""
     for unit, seconds in (("s", 1), ("min", 60)):
         if cells * seconds >= 1:
-            return f"{cells * seconds:.3g} cells/{unit}"
-    return f"{cells * 3600:.2g} cells/h"
+            return f"{cells * seconds:.3g}/{unit}"
+    return f"{cells * 3600:.2g}/h"
 
 
 def _columns(stream: TextIO) -> int:

@@ -15,7 +15,7 @@ import pytest
 from models import corpus
 from models.device import Device
 from models.shelf import MissingPieceError
-from sweep import spool, texts
+from sweep import load, metrics, spool, texts
 from sweep.checks import ConfigError
 from sweep.grid import Cell, cell_from_params, expand
 from sweep.recursion import recurse
@@ -198,11 +198,8 @@ def test_both_models_in_one_comparison(tmp_path: Path) -> None:
             "collapse_time/mean", "absorption_time/mean", "extinction_time/mean", "survival/mean",
         }  # fmt: skip
         assert {k for k in shared if not k.startswith("collapse")} <= gpt.metrics.keys()
-        assert {
-            "loss/val", "loss/val_best", "loss/train", "self_perplexity/mean", "distinct_n/8",
-            "tokens_per_second/train", "tokens_per_second/sample", "deviation/se_contexts",
-            "deviation/retrained", "spread/retraining", "spread/corpus",
-        } <= gpt.metrics.keys()  # fmt: skip
+        own = {metric.key for metric in (*metrics.GPT_EVERY, *metrics.GPT_WHOLE)}
+        assert own <= gpt.metrics.keys() <= {metric.key for metric in metrics.ALL}
         curves = spool.load(tracker.fetch(gpt.run, "curves.npz", tmp_path))
         assert curves["deviation"].shape == (2, 3)
         assert curves["laws"].shape == (2, 3, 20, 37)
@@ -210,6 +207,11 @@ def test_both_models_in_one_comparison(tmp_path: Path) -> None:
         assert curves["truth/laws"].shape == (20, 37)
         samples = tracker.fetch(gpt.run, "samples.txt", tmp_path).read_text()
         assert samples.count("--- replicate") == 6
+    (trained,) = (p.key for p in tracker.read(None) if p.run == gpt.tags["mlflow.parentRunId"])
+    table = load(trained, uri=f"sqlite:///{tmp_path}/mlflow.db")
+    assert list(table.generation) == [0, 1, 2, 3] * 3
+    assert list(table[table.schedule == "real"].loss_val.notna()) == [True] * 4
+    assert set(table.temperature) == {1.0}
     steps = {(key, step) for _, key, step, _ in metric_rows(tmp_path) if key == "entropy/mean"}
     assert steps == {("entropy/mean", m) for m in (0, 1, 2, 3)}  # p(0) as well
     # The same command again runs nothing.

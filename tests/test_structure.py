@@ -71,7 +71,7 @@ ONLY_HERE = {
     "ray": {"sweep.launch"},
     "hydra": {"sweep.compose"},
     "matplotlib": {"sweep.figures", "sweep.figures_gpt", "sweep.figures_threshold", "sweep.plot"},
-    "pandas": {"sweep.frame", "sweep.plot"},
+    "pandas": {"sweep.frame", "sweep.plot", "sweep.notebook"},
     "torch": {
         "models.device",
         "models.gpt",
