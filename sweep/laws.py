@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from models import ancestry, drift, theory
+from models import ancestry, drift, harmless, theory
 from models.contexts import Contexts
 from sweep.grid import Cell
 
@@ -107,6 +107,7 @@ def _partial(cell: Cell, found: Laws, deviation: bool) -> None:
         with contextlib.suppress(ValueError):  # too large: absent
             law = drift.deviation_partial(M, n=n, N=N, p=p, most_work=DRIFT_WORK)
             found.curves["deviation/exact"] = law
+    found.curves["deviation/upper"] = harmless.deviation_upper(M, n=n, N=N, p=p)
     bound = theory.deviation_bound(n=n, N=N, s=source.s)
     if bound < 2:
         found.curves["deviation/bound"] = np.where(m >= 2, bound, np.nan)

@@ -48,6 +48,10 @@ EVERY = (
     Metric(
         key="deviation/exact", text="its expectation, error below 1e-9", source="`models/drift.py`"
     ),
+    Metric(
+        key="deviation/upper", text="bound on it from exact second moments, partial and matched",
+        source="`models/harmless.py`",
+    ),
     Metric(key="deviation/bound", text="bound on it, where it is below 2", source="Theorem 3"),
     Metric(
         key="deviation/bound_theorem_4", text="bound on it, where it is below 2",
@@ -135,11 +139,17 @@ TABLES = (
     ("A GPT as a whole", "", GPT_WHOLE),
 )
 TAIL = """
+## The run of a sweep
+
+A search logs `search/probes`, `search/replicates` and `search/grid_replicates` (runs of all probes,
+and of every n up to the cap), and for each answer `harmless_n_low/..`, `harmless_n_high/..`,
+`harmless_n_estimate/..`, `harmless_n_exact/..`; search=optuna `best_METRIC/..` and `best_AXIS/..`.
+
 ## Artifacts
 
 `curves.npz` of a cell holds every run and generation, arrays named like the metrics, shape (R, M),
 no pickles. A GPT has its next-token laws (`laws`, shape (R, M, contexts, tokens)) in it too, and
-`samples.txt` beside it.
+`samples.txt` beside it. A search leaves `threshold.json` or `optuna.json` with the run of the sweep.
 """
 
 
