@@ -200,7 +200,6 @@ def parse(config: Mapping[str, Any]) -> Settings:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ConfigError(f"name: got {name!r}; allowed: letters, digits, and . _ - between them")
     search = checks.choice(config["search"], "search", SEARCHES)
-    generations = checks.whole(config["generations"], "generations", 1, 10**7)
     return Settings(
         name=name,
         purpose=checks.text(config["purpose"] or name, "purpose"),
@@ -217,13 +216,11 @@ def parse(config: Mapping[str, Any]) -> Settings:
             support=checks.whole(source["support"], "source.support", 2, LARGEST_SAMPLE),
             seed=checks.whole(source["seed"], "source.seed", 0, 2**63),
         ),
-        generations=generations,
+        generations=checks.whole(config["generations"], "generations", 1, 10**7),
         replicates=checks.whole(config["replicates"], "replicates", 1, 10**7),
         seed=checks.whole(config["seed"], "seed", 0, 2**63),
         search=search,
-        threshold=parse_threshold(sections["threshold"], generations)
-        if search == "threshold"
-        else None,
+        threshold=parse_threshold(sections["threshold"]) if search == "threshold" else None,
         optuna=parse_optuna(sections["optuna"], model) if search == "optuna" else None,
         cluster=cluster,
         tracking=_tracking(sections["tracking"], name, cluster.kind),

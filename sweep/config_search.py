@@ -78,7 +78,7 @@ class Optuna:
     """Trials of a round; those of one round do not know of each other."""
 
 
-def parse_threshold(config: Mapping[str, Any], generations: int) -> Threshold:
+def parse_threshold(config: Mapping[str, Any]) -> Threshold:
     """The checked settings of search=threshold. Raises ConfigError."""
     criterion = checks.choice(config["criterion"], "threshold.criterion", CRITERIA)
     top = LARGEST_LEVEL[criterion]
@@ -86,7 +86,7 @@ def parse_threshold(config: Mapping[str, Any], generations: int) -> Threshold:
         checks.real(v, "threshold.level", 1e-9, top, f"numbers above 0 and up to {top:g}")
         for v in checks.values(config["level"], "threshold.level")
     ]
-    m = _wholes(config["m"], "threshold.m", generations)
+    m = _wholes(config["m"], "threshold.m", 10**7)
     start, cap = (_whole(config[k], f"threshold.{k}", LARGEST_SAMPLE) for k in ("start", "cap"))
     if start is not None and cap is not None and start > cap:
         raise ConfigError(f"threshold.start: got {start}; allowed: up to threshold.cap, {cap}")

@@ -149,7 +149,8 @@ and of every n up to the cap), and for each answer `harmless_n_low/..`, `harmles
 
 `curves.npz` of a cell holds every run and generation, arrays named like the metrics, shape (R, M),
 no pickles. A GPT has its next-token laws (`laws`, shape (R, M, contexts, tokens)) in it too, and
-`samples.txt` beside it. A search leaves `threshold.json` or `optuna.json` with the run of the sweep.
+`samples.txt` beside it. A search leaves `threshold.json` or `optuna.json` with
+the run of the sweep.
 """
 
 

@@ -204,7 +204,7 @@ def test_a_search_is_a_sweep_that_resumes(tmp_path: Path) -> None:
         (["replicates=1"], "replicates: got 1 with search=threshold"),
         (["threshold.criterion=loss"], "threshold.criterion: got 'loss'; it is for model=gpt"),
         (["threshold.level=3"], "threshold.level: got 3"),
-        (["threshold.m=[2,11]"], "threshold.m: got 11"),
+        (["threshold.m=[2,1]"], "threshold.m: got 1"),
         (["threshold.start=5", "threshold.cap=4"], "threshold.start: got 5"),
         (["search=best"], "search: got 'best'"),
     ],
