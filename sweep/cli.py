@@ -180,7 +180,8 @@ def _run(
         if path.suffix in (".png", ".html"):
             print(f"{'figure' if path.suffix == '.png' else 'report'}  {_relative(path)}")
     if address.kind == "mlflow":
-        print(f"compare {_compare(address.uri)}")
+        for line in _compare(address.uri, built.page):
+            print(line)
     for entry in failed[:10]:
         reason = entry.row.tags.get("error", entry.row.status)
         print(f"FAILED  {entry.cell.name}: {reason}", file=sys.stderr)
@@ -197,14 +198,20 @@ def _relative(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _compare(uri: str) -> str:
-    """The one command, or address, that opens MLflow on this store."""
+def _compare(uri: str, page: str) -> list[str]:
+    """How to open MLflow on this store, and the link to the sweep's cells in charts."""
     if uri.startswith("http"):
-        return redact(uri)
+        return [f"compare {redact(uri)}", f"{_public(uri)}/{page}"]
+    here = f"http://127.0.0.1:5000/{page}"
     if uri.startswith("sqlite:///"):
         file = Path(uri.removeprefix("sqlite:///"))
-        return f"mlflow ui --backend-store-uri sqlite:///{_relative(file)}"
-    return "mlflow ui --backend-store-uri URI, with the tracking.uri given"
+        return [f"compare mlflow ui --backend-store-uri sqlite:///{_relative(file)}", here]
+    return ["compare mlflow ui --backend-store-uri URI, with the tracking.uri given", here]
+
+
+def _public(uri: str) -> str:
+    """An address without the user and password that may stand in it: a browser asks for them."""
+    return re.sub(r"://[^/]*@", "://", uri).rstrip("/")
 
 
 def _commit() -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import getpass
 import os
 import signal
 import tempfile
@@ -16,7 +17,8 @@ from sweep import groups, spool, texts, workers
 from sweep.advance import Advance
 from sweep.checks import ConfigError
 from sweep.config import Settings
-from sweep.delivery import Address, log_failure
+from sweep.data import data_of_all
+from sweep.delivery import Address, log_failure, passed_on
 from sweep.grid import Cell, sweep_id
 from sweep.progress import Progress
 from sweep.summary import FEW_STEPS, MANY_CELLS, MOST_STEPS
@@ -128,8 +130,8 @@ def execute(
     Raises InterruptedSweepError on Ctrl-C, ConfigError if the sweep is running already or
     the store refuses it, and OutageError if the store has gone and results wait on disk.
     """
-    identifier = sweep_id(settings.name, list(cells))
-    identity = _identity(settings, identifier, command, commit)
+    identity = _identity(settings, cells, command, commit)
+    identifier = identity.key
     _interruptible()
     with contextlib.ExitStack() as stack:
         known_here = stack.enter_context(_lock(address, identifier))
@@ -158,6 +160,8 @@ def execute(
             job = Job(
                 address=Address(
                     parent=parent,
+                    tags=passed_on(identity.tags),
+                    data=len(cells) <= MANY_CELLS,
                     grouped=_grouped(settings, cells),
                     spool=address.state / "spool" / parent,
                     known=frozenset(rows),
@@ -321,15 +325,20 @@ def _lock(address: Store, sweep: str) -> Iterator[bool]:
         yield known_here
 
 
-def _identity(settings: Settings, identifier: str, command: str, commit: str) -> Identity:
+def _identity(settings: Settings, cells: Sequence[Cell], command: str, commit: str) -> Identity:
+    identifier = sweep_id(settings.name, list(cells))
     tags = {
-        "mlflow.note.content": settings.purpose,
+        "mlflow.note.content": settings.purpose,  # until there is a report, see `sweep.note`
+        "purpose": settings.purpose,
         "experiment": settings.name,
         "figure": settings.figure,
         "command": command if len(command) <= LONGEST else command[:LONGEST] + " .. (config.yaml)",
     }
+    with contextlib.suppress(KeyError, OSError):  # a user id without a name
+        tags["mlflow.user"] = getpass.getuser()
     if commit:
-        tags["mlflow.source.git.commit"] = commit
+        tags["mlflow.source.git.commit"], *changed = commit.split(" ", 1)
+        tags["mlflow.source.git.dirty"] = str(bool(changed)).lower()
     return Identity(
         key=identifier,
         kind="sweep",
@@ -337,6 +346,7 @@ def _identity(settings: Settings, identifier: str, command: str, commit: str) ->
         parent=None,
         start_ms=_now_ms(),
         tags=tags,
+        data=data_of_all(cells),
     )
 
 
