@@ -39,7 +39,7 @@ MOST_PANELS = 12
 """Most cells drawn curve by curve; the overview shows all."""
 MOST_POINTS = 1000
 """Most generations drawn of a curve."""
-PREVIEW = 820
+PREVIEW = 700
 """Pixels across of the figure in a note, which MLflow does not scale."""
 MOST_RUNS = 100
 """Most single runs drawn in a panel."""
