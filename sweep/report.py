@@ -113,7 +113,8 @@ def build(tracker: Tracker, parent: Row, rows: Sequence[Row], output: Path) -> R
     metrics = {key for entry in entries for key in entry.row.metrics}
     own = {view: views.of_sweep(cells, metrics, parent.run, grouped=grouped)}
     runs = tracker.arrange({**own, **views.named(cells, metrics, parent.start_ms)})
-    for entry, colour in zip(entries, [] if grouped else views.colours(cells), strict=False):
+    own_colours = [] if grouped else views.colours(cells, figures.COLOURS)
+    for entry, colour in zip(entries, own_colours, strict=False):
         if entry.row.tags.get("mlflow.runColor") != colour:
             tracker.label(entry.row.run, {"mlflow.runColor": colour})
     text = note.note(

@@ -38,11 +38,6 @@ NAMED = {
     "models": "Mean by model and schedule",
 }  # fmt: skip
 """Key -> title of the views of a whole experiment."""
-COLOURS = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00",
-    "#56B4E9", "#000000", "#8C564B", "#7F7F7F", "#332288",
-)  # fmt: skip
-"""Okabe and Ito's, and three more; MLflow's own repeat within nine runs."""
 COLUMNS = ("sigma/mean", "sigma/exact", "deviation/mean", "collapsed/fraction")
 GPT_COLUMNS = ("deviation/mean", "deviation_p0/mean", "loss/val", "distinct_n/8")
 AXES = ("n", "N", "K", "S0", "temperature")
@@ -76,13 +71,14 @@ def named(cells: Sequence[Cell], metrics: Set[str], now_ms: int) -> dict[str, st
     }
 
 
-def colours(cells: Sequence[Cell]) -> list[str]:
+def colours(cells: Sequence[Cell], palette: Sequence[str]) -> list[str]:
     """A colour of each cell, all different; none if there are too many cells.
 
-    GPT cells take them from the other end, so that both models can stand on one chart.
+    MLflow's own repeat within nine runs. GPT cells take them from the other end, so that
+    both models can stand on one chart.
     """
     gpt = all(cell.recipe is not None for cell in cells)
-    order = COLOURS[::-1] if gpt else COLOURS
+    order = palette[::-1] if gpt else palette
     return list(order[: len(cells)]) if len(cells) <= len(order) else []
 
 

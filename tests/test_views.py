@@ -12,7 +12,7 @@ import pytest
 
 from models.schedules import Schedule
 from models.source import Source
-from sweep import cli, note, tables, views
+from sweep import cli, figures, note, tables, views
 from sweep.data import data_of, data_of_all
 from sweep.grid import Cell
 from sweep.tables import Entry
@@ -81,8 +81,8 @@ def test_views_fit_into_a_tag_of_an_experiment() -> None:
 
 
 def test_cells_have_colours_of_their_own() -> None:
-    assert len(set(views.colours([cell(n) for n in range(1, 11)]))) == 10
-    assert views.colours([cell(n) for n in range(1, 12)]) == []
+    assert len(set(views.colours([cell(n) for n in range(1, 11)], figures.COLOURS))) == 10
+    assert views.colours([cell(n) for n in range(1, 12)], figures.COLOURS) == []
 
 
 def test_a_note_asks_and_answers() -> None:
