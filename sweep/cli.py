@@ -5,6 +5,7 @@ Exit status: 0 all cells finished, 1 some failed, 2 the config was refused,
 """
 
 import os
+import re
 import sys
 import textwrap
 import time
@@ -109,20 +110,27 @@ def _show(done: "Done", address: "Store", cells: int, seconds: float) -> None:
         if path.suffix in (".png", ".html"):
             print(f"{'figure' if path.suffix == '.png' else 'report'}  {short(path)}")
     if address.kind == "mlflow":
-        print(f"compare {_compare(address.uri)}")
+        for line in _compare(address.uri, done.report.page):
+            print(line)
     sys.stdout.flush()  # what failed comes last, also where both go to one file
     for line in failures.lines(done.failures, cells, runs=address.kind == "mlflow"):
         failures.say(line)
 
 
-def _compare(uri: str) -> str:
-    """The one command, or address, that opens MLflow on this store."""
+def _compare(uri: str, page: str) -> list[str]:
+    """How to open MLflow on this store, and the link to the sweep's cells in charts."""
     if uri.startswith("http"):
-        return redact(uri)
+        return [f"compare {redact(uri)}", f"{_public(uri)}/{page}"]
+    here = f"http://127.0.0.1:5000/{page}"
     if uri.startswith("sqlite:///"):
         file = Path(uri.removeprefix("sqlite:///"))
-        return f"mlflow ui --backend-store-uri sqlite:///{short(file)}"
-    return "mlflow ui --backend-store-uri URI, with the tracking.uri given"
+        return [f"compare mlflow ui --backend-store-uri sqlite:///{short(file)}", here]
+    return ["compare mlflow ui --backend-store-uri URI, with the tracking.uri given", here]
+
+
+def _public(uri: str) -> str:
+    """An address without the user and password that may stand in it: a browser asks for them."""
+    return re.sub(r"://[^/]*@", "://", uri).rstrip("/")
 
 
 def _refuse_flags(argument: str) -> None:

@@ -39,6 +39,8 @@ MOST_PANELS = 12
 """Most cells drawn curve by curve; the overview shows all."""
 MOST_POINTS = 1000
 """Most generations drawn of a curve."""
+PREVIEW = 700
+"""Pixels across of the figure in a note, which MLflow does not scale."""
 MOST_RUNS = 100
 """Most single runs drawn in a panel."""
 
@@ -388,3 +390,8 @@ def save(figure: "Figure", folder: Path, name: str) -> list[Path]:
     figure.savefig(paths[0], dpi=200, metadata={"Software": None})
     figure.savefig(paths[1], metadata={"CreationDate": None})
     return paths
+
+
+def preview(figure: "Figure", path: Path) -> None:
+    """Write the figure as a PNG of `PREVIEW` pixels across."""
+    figure.savefig(path, dpi=PREVIEW / figure.get_figwidth(), metadata={"Software": None})

@@ -17,15 +17,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.schedules import RULES
-from sweep import answers, figures, figures_gpt, figures_threshold, page, spool, tables
+from sweep import answers, figures, figures_gpt, figures_threshold, note, page, spool, tables, views
 from sweep.checks import ConfigError, nearest
-from sweep.delivery import Address, Queue, leftovers
+from sweep.delivery import Address, Queue, leftovers, passed_on
 from sweep.grid import cell_from_params
 from sweep.laws import laws
 from sweep.stores import redact
 from sweep.summary_gpt import spread_in_words
 from sweep.tables import Entry
 from sweep.tracking import OutageError, Row, Status, Store, StoreError, Tracker, connect
+
+FIGURES, PREVIEW = "figures", "preview.png"
+"""Folder of a sweep's artifacts, and the figure in it that the note shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,8 @@ class Report:
     entries: list[Entry]
     files: list[Path]
     """Figures first, then summary.csv and report.html."""
+    page: str
+    """Path of the cells in charts, on the pages of the store; empty if it has none."""
     answers: list[answers.Told]
     """Of a threshold search."""
 
@@ -84,6 +89,10 @@ def build(tracker: Tracker, parent: Row, rows: Sequence[Row], output: Path) -> R
     folder = output / f"{name}-{parent.key[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
     entries = entries_of(rows)
+    purpose = parent.tags.get("purpose", parent.tags.get("mlflow.note.content", ""))
+    command = parent.tags.get("command", "")
+    commit = parent.tags.get("mlflow.source.git.commit", "")
+    commit += " with changes" if parent.tags.get("mlflow.source.git.dirty") == "true" else ""
     done = [e for e in entries if e.row.status == "FINISHED"]
     files: list[Path] = []
     images: list[tuple[Path, str]] = []
@@ -99,10 +108,10 @@ def build(tracker: Tracker, parent: Row, rows: Sequence[Row], output: Path) -> R
     html.write_text(
         page.page(
             name=name,
-            purpose=parent.tags.get("mlflow.note.content", ""),
+            purpose=purpose,
             sweep=parent.key,
-            command=parent.tags.get("command", ""),
-            commit=parent.tags.get("mlflow.source.git.commit", ""),
+            command=command,
+            commit=commit,
             entries=entries,
             images=images,
             notes=_notes(done),
@@ -110,8 +119,34 @@ def build(tracker: Tracker, parent: Row, rows: Sequence[Row], output: Path) -> R
     )
     files += [table, html]
     for path in files:
-        tracker.attach(parent.run, path, "figures" if path.suffix in (".png", ".pdf") else None)
-    return Report(folder=folder, entries=entries, files=files, answers=found)
+        tracker.attach(parent.run, path, FIGURES if path.suffix in (".png", ".pdf") else None)
+    if images:
+        tracker.attach(parent.run, folder / PREVIEW, FIGURES)
+    cells, view = [entry.cell for entry in entries], parent.run[:8]
+    grouped = any(len(Path(entry.row.curves).parts) > 1 for entry in entries)
+    metrics = {key for entry in entries for key in entry.row.metrics}
+    own = {view: views.of_sweep(cells, metrics, parent.run, grouped=grouped)}
+    runs = tracker.arrange({**own, **views.named(cells, metrics, parent.start_ms)})
+    own_colours = [] if grouped else views.colours(cells, figures.COLOURS)
+    for entry, colour in zip(entries, own_colours, strict=False):
+        if entry.row.tags.get("mlflow.runColor") != colour:
+            tracker.label(entry.row.run, {"mlflow.runColor": colour})
+    text = note.note(
+        purpose=purpose,
+        entries=entries,
+        figure=f"{FIGURES}/{PREVIEW}" if images else None,
+        run=parent.run,
+        runs=runs,
+        view=view,
+        command=command,
+        commit=commit,
+    )
+    tracker.label(parent.run, {"mlflow.note.content": text})
+    tracker.describe(note.description(purpose, runs))
+    return Report(
+        folder=folder, entries=entries, files=files, answers=found,
+        page=runs and note.link(runs, view),
+    )  # fmt: skip
 
 
 def _answers(tracker: Tracker, parent: Row) -> list[answers.Told]:
@@ -199,6 +234,7 @@ def _draw(
         shown = ", ".join(names[i] for i in picked)
         words = f"sigma and deviation against the generation, with theory, for {shown}"
     files = figures.save(figure, folder, name)
+    figures.preview(figure, folder / PREVIEW)
     images = [(files[0], words)]
     series = {figures.series(e.cell) for e in done}
     if len(done) > 1 and kind == "curves" and len(series) <= len(figures.COLOURS):
@@ -227,11 +263,11 @@ def _notes(entries: Sequence[Entry]) -> list[str]:
         if entry.cell.recipe is not None:
             found.setdefault(spread_in_words(entry.row.metrics), []).append(entry.cell.name)
     for entry in entries[: tables.MOST_ROWS]:
-        for note in laws(entry.cell, deviation=False).notes:
-            found.setdefault(note, []).append(entry.cell.name)
+        for remark in laws(entry.cell, deviation=False).notes:
+            found.setdefault(remark, []).append(entry.cell.name)
     return [
-        f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}: {note}"
-        for note, names in found.items()
+        f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}: {remark}"
+        for remark, names in found.items()
     ]
 
 
@@ -310,15 +346,19 @@ def choose(wanted: str, found: Sweeps) -> tuple[Tracker, Row]:
 
 def _deliver(folder: Path, found: Sweeps) -> int:
     """Send what waits in a spool folder to its sweeps: how many cells."""
-    trackers = {row.run: tracker for tracker, row in found}
+    trackers = {row.run: (tracker, row) for tracker, row in found}
     sent = 0
     for parent, cells in leftovers(folder).items():
         if parent not in trackers:
             continue  # of a sweep that was deleted
+        tracker, row = trackers[parent]
         address = Address(
-            parent=parent, spool=folder / parent, known=frozenset(cell.id for cell in cells)
+            parent=parent,
+            tags=passed_on(row.tags),
+            spool=folder / parent,
+            known=frozenset(cell.id for cell in cells),
         )
-        queue = Queue(address=address, tracker=trackers[parent])
+        queue = Queue(address=address, tracker=tracker)
         for cell in cells:
             queue.add(cell)
         sent += sum(1 for _ in queue.send())

@@ -79,7 +79,7 @@ def execute(
     Raises as `sweep.session.opened` does.
     """
     key = hashlib.sha256(json.dumps([settings.name, search.key]).encode()).hexdigest()[:12]
-    identity = identity_of(settings, key, command, commit)
+    identity = identity_of(settings, search.ask({}), key, command, commit)
     with opened(settings, address, identity, text=text) as session:
         session.tracker.log(session.parent, [], start_ms=0, params=params_of(settings))
         rows, new, results = _rounds(search, session)

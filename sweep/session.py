@@ -13,7 +13,7 @@ from sweep import groups, packing, spool, texts, workers
 from sweep.advance import Advance
 from sweep.checks import ConfigError
 from sweep.config import Settings
-from sweep.delivery import Address, log_failure
+from sweep.delivery import Address, log_failure, passed_on
 from sweep.grid import Cell
 from sweep.interrupts import handlers_kept, interruptible
 from sweep.progress import Progress
@@ -162,6 +162,8 @@ class Session:
         return Job(
             address=Address(
                 parent=self.parent,
+                tags=passed_on(self._identity.tags),
+                data=len(cells) <= MANY_CELLS,
                 grouped=settings.search == "grid" and _grouped(settings, cells),
                 spool=state / "spool" / self.parent,
                 known=frozenset(rows),

@@ -1,6 +1,7 @@
 """The story of one sweep: open the store, run what is not finished, report."""
 
 import contextlib
+import getpass
 import os
 import tempfile
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from sweep.checks import ConfigError
 from sweep.config import Settings
+from sweep.data import data_of_all
 from sweep.grid import Cell, sweep_id
 from sweep.session import opened
 from sweep.tracking import (
@@ -111,7 +113,7 @@ def execute(
     the store refuses it, and OutageError if the store has gone and results wait on disk.
     """
     identifier = sweep_id(settings.name, list(cells))
-    identity = identity_of(settings, identifier, command, commit)
+    identity = identity_of(settings, cells, identifier, command, commit)
     with opened(settings, address, identity, text=text) as session:
         session.tracker.log(
             session.parent, [], start_ms=0, params=params_of(settings) | {"cells": str(len(cells))}
@@ -121,23 +123,30 @@ def execute(
         yield Finished(tracker=session.tracker, parent=session.own(), rows=rows, new=new)
 
 
-def identity_of(settings: Settings, identifier: str, command: str, commit: str) -> Identity:
-    """The run of a sweep with that id."""
+def identity_of(
+    settings: Settings, cells: Sequence[Cell], key: str, command: str, commit: str
+) -> Identity:
+    """The run of a sweep with that key; cells: what it learns from is recorded with it."""
     tags = {
-        "mlflow.note.content": settings.purpose,
+        "mlflow.note.content": settings.purpose,  # until there is a report, see `sweep.note`
+        "purpose": settings.purpose,
         "experiment": settings.name,
         "figure": settings.figure,
         "command": command if len(command) <= LONGEST else command[:LONGEST] + " .. (config.yaml)",
     }
+    with contextlib.suppress(KeyError, OSError):  # a user id without a name
+        tags["mlflow.user"] = getpass.getuser()
     if commit:
-        tags["mlflow.source.git.commit"] = commit
+        tags["mlflow.source.git.commit"], *changed = commit.split(" ", 1)
+        tags["mlflow.source.git.dirty"] = str(bool(changed)).lower()
     return Identity(
-        key=identifier,
+        key=key,
         kind="sweep",
-        name=f"{settings.name} {identifier[:6]}",
+        name=f"{settings.name} {key[:6]}",
         parent=None,
         start_ms=_now_ms(),
         tags=tags,
+        data=data_of_all(cells),
     )
 
 

@@ -71,20 +71,10 @@ def figures_of(entry: Entry, heads: Sequence[str]) -> dict[str, str]:
 
 def text(entries: Sequence[Entry], width: int = 80) -> str:
     """The table for the terminal, at most `width` columns wide."""
-    cells = [entry.cell for entry in entries]
-    names, shared = labels(cells)
-    visible = shown(len(entries))
-    horizons = sorted({cell.generations for cell in cells})
-    lines = []
-    if shared:
-        lines.append(f"In every cell: {shared}")
-    heads = columns(entries)
-    rows = [list(heads)]
-    for i in visible:
-        rows.append([names[i], *figures_of(entries[i], heads).values()])
-    rows[0][1] += f"_{horizons[0]}" if len(horizons) == 1 else "_M"
-    widths = [max(len(row[k]) for row in rows) for k in range(len(heads))]
-    spare = width - sum(widths[1:]) - 2 * (len(heads) - 1)
+    shared, rows = _rows(entries)
+    lines = [f"In every cell: {shared}"] if shared else []
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    spare = width - sum(widths[1:]) - 2 * (len(widths) - 1)
     widths[0] = min(widths[0], max(spare, 8))
     for number, row in enumerate(rows):
         name = row[0] if len(row[0]) <= widths[0] else ".." + row[0][2 - widths[0] :]
@@ -93,17 +83,47 @@ def text(entries: Sequence[Entry], width: int = 80) -> str:
         lines.append("  ".join(cellstext).rstrip())
         if number == 0:
             lines.append("-" * min(width, sum(widths) + 2 * (len(widths) - 1)))
-    if len(visible) < len(entries):
-        lines.append(f"{len(visible)} of {len(entries)} cells shown; all are in summary.csv")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_cut(len(rows) - 1, len(entries))])
 
 
-def shown(count: int) -> list[int]:
-    """Which of `count` cells a table lists: all, or some spread evenly."""
-    if count <= MOST_ROWS:
+def markdown(entries: Sequence[Entry], most: int) -> str:
+    """The table for a page in Markdown, of at most so many cells.
+
+    Wide spaces stand before the columns, since MLflow drops all style.
+    """
+    shared, rows = _rows(entries, most)
+    lines = [f"In every cell: {shared}", ""] if shared else []
+    body = ["| " + " | &emsp;".join(row) + " |" for row in rows]
+    lines += [body[0], "|" + "---|" * len(rows[0]), *body[1:]]
+    cut = _cut(len(rows) - 1, len(entries))
+    return "\n".join([*lines, *([""] if cut else []), *cut])
+
+
+def _rows(entries: Sequence[Entry], most: int = MOST_ROWS) -> tuple[str, list[list[str]]]:
+    """What all cells share, and the table, heads first, of the cells that are shown."""
+    cells = [entry.cell for entry in entries]
+    names, shared = labels(cells)
+    horizons = sorted({cell.generations for cell in cells})
+    heads = columns(entries)
+    rows = [list(heads)]
+    for i in shown(len(entries), most):
+        rows.append([names[i], *figures_of(entries[i], heads).values()])
+    rows[0][1] += f"_{horizons[0]}" if len(horizons) == 1 else "_M"
+    return shared, rows
+
+
+def _cut(visible: int, count: int) -> list[str]:
+    cut = f"{visible} of {count} cells shown; all are in summary.csv"
+    return [cut] if visible < count else []
+
+
+def shown(count: int, most: int = MOST_ROWS) -> list[int]:
+    """Which of `count` cells a table lists: all if there are no more than `most`, else half
+    as many as that, spread evenly."""
+    if count <= most:
         return list(range(count))
-    most = MOST_ROWS // 2
-    return sorted({round(i * (count - 1) / (most - 1)) for i in range(most)})
+    few = most // 2
+    return sorted({round(i * (count - 1) / (few - 1)) for i in range(few)})
 
 
 def csv_text(entries: Sequence[Entry]) -> str:

@@ -1,9 +1,11 @@
-"""What a trial needs of an experiment tracker: five verbs, and where they lead.
+"""What a sweep needs of an experiment tracker: a few verbs, and where they lead.
 
     begin    find or create the run of a sweep or a cell
     log      send metric points, again if need be: a replay adds nothing
     attach   store a file as an artifact
+    label    set tags of a run
     end      close a run with a status
+    describe, arrange   what the pages of the experiment say and show, if it has any
     read     everything a store holds of a sweep
 
 A tracker is passed in, never looked up. `Store` is its address: plain data that
@@ -44,6 +46,18 @@ class Store:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Data:
+    """What p(0) is: an initial law, or a text."""
+
+    name: str
+    """For people."""
+    digest: str
+    """12 hex digits, of all that determines it."""
+    facts: dict[str, str]
+    """What it is made of."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Identity:
     """What a run is; two runs with the same key and parent are the same run."""
 
@@ -55,7 +69,8 @@ class Identity:
     parent: str | None
     """Run id of the sweep a cell belongs to."""
     start_ms: int
-    tags: dict[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    data: Sequence[Data] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +109,26 @@ class Tracker(Protocol):
 
     def attach(self, run: str, path: Path, folder: str | None = None) -> None: ...
 
+    def label(self, run: str, tags: Mapping[str, str | None]) -> None:
+        """Set tags; None removes one."""
+        ...
+
+    def describe(self, text: str) -> None:
+        """Say in Markdown what the experiment is."""
+        ...
+
+    def arrange(self, views: Mapping[str, str]) -> str:
+        """Keep views, key -> what `sweep.views` says, and give the path of the page of runs.
+
+
+        The path is relative to the address of the store's pages, and empty if it has none.
+        """
+        ...
+
     def end(
         self, run: str, status: Status, *, end_ms: int, tags: Mapping[str, str | None] | None = None
     ) -> None:
-        """Close the run (or open it again, with RUNNING), and set tags; None removes one."""
+        """Set tags, and close the run, or open it again with RUNNING."""
         ...
 
     def read(self, parent: str | None, key: str | None = None) -> list[Row]:

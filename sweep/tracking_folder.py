@@ -36,7 +36,8 @@ class FolderTracker:
                 "start_ms": identity.start_ms,
                 "status": "RUNNING",
                 "params": {},
-                "tags": identity.tags,
+                "tags": dict(identity.tags),
+                "data": [data.name for data in identity.data],
                 "points": {},
             },
         )
@@ -61,13 +62,24 @@ class FolderTracker:
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
 
+    def label(self, run: str, tags: Mapping[str, str | None]) -> None:
+        document = self._load(run)
+        merged = {**document["tags"], **tags}
+        document["tags"] = {key: value for key, value in merged.items() if value is not None}
+        self._save(run, document)
+
+    def describe(self, text: str) -> None:
+        """A folder has no pages."""
+
+    def arrange(self, views: Mapping[str, str]) -> str:
+        return ""
+
     def end(
         self, run: str, status: Status, *, end_ms: int, tags: Mapping[str, str | None] | None = None
     ) -> None:
+        self.label(run, tags or {})
         document = self._load(run)
         document["status"] = status
-        merged = {**document["tags"], **(tags or {})}
-        document["tags"] = {key: value for key, value in merged.items() if value is not None}
         self._save(run, document)
 
     def read(self, parent: str | None, key: str | None = None) -> list[Row]:

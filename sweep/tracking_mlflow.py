@@ -7,6 +7,7 @@ cell's stored start plus its step, so sending a cell twice adds no row.
 
 import contextlib
 import importlib
+import json
 import logging
 import os
 import sqlite3
@@ -18,8 +19,10 @@ from urllib.parse import urlsplit
 from sweep.groups import expand
 from sweep.stores import beside, line, probe_database, probe_sqlite, redact, sqlite_file
 from sweep.summary import Point
-from sweep.tracking import Identity, OutageError, Row, Status, StoreError
+from sweep.tracking import Data, Identity, OutageError, Row, Status, StoreError
 
+VIEW_TAG = "mlflow.sharedViewState."
+"""With the key of a view after it: where MLflow keeps what *Save view* saves."""
 BATCH = 1000
 """Most metrics that MLflow takes in one request."""
 
@@ -93,6 +96,8 @@ class MlflowTracker:
         run = self._client.create_run(
             self._experiment, start_time=identity.start_ms, tags=tags, run_name=identity.name
         )
+        if identity.data:
+            self._client.log_inputs(run.info.run_id, [_dataset(data) for data in identity.data])
         return str(run.info.run_id)
 
     def _create_experiment(self) -> str:
@@ -136,14 +141,28 @@ class MlflowTracker:
         self._client.log_artifact(run, str(path), folder)
 
     @answering()
-    def end(
-        self, run: str, status: Status, *, end_ms: int, tags: Mapping[str, str | None] | None = None
-    ) -> None:
-        for key, value in (tags or {}).items():
+    def label(self, run: str, tags: Mapping[str, str | None]) -> None:
+        for key, value in tags.items():
             if value is None:
                 self._client.delete_tag(run, key)
             else:
                 self._client.set_tag(run, key, value)
+
+    @answering()
+    def describe(self, text: str) -> None:
+        self._client.set_experiment_tag(self._experiment, "mlflow.note.content", text)
+
+    @answering()
+    def arrange(self, views: Mapping[str, str]) -> str:
+        for key, value in views.items():
+            self._client.set_experiment_tag(self._experiment, f"{VIEW_TAG}{key}", value)
+        return f"#/experiments/{self._experiment}/runs"
+
+    @answering()
+    def end(
+        self, run: str, status: Status, *, end_ms: int, tags: Mapping[str, str | None] | None = None
+    ) -> None:
+        self.label(run, tags or {})
         if status == "RUNNING":
             self._client.update_run(run, status=status)
         else:
@@ -210,6 +229,15 @@ class MlflowTracker:
             token = page.token
             if not token:
                 return
+
+
+def _dataset(data: Data) -> Any:
+    """As the column Dataset shows it."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    facts = json.dumps(data.facts)
+    dataset = Dataset(data.name, data.digest, "code", source=facts, profile=facts)
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "real data")])
 
 
 def preload() -> None:
