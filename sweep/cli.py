@@ -154,7 +154,7 @@ def _run(
     arguments: Sequence[str],
     text: str | None,
 ) -> int:
-    from sweep import report, run, tables
+    from sweep import report, run
 
     command = shlex.join(["python", "-m", "sweep", *(a for a in arguments if "://" not in a)])
     started = time.monotonic()
@@ -168,7 +168,7 @@ def _run(
             tracker.attach(parent.run, path)
         built = report.build(tracker, parent, finished.rows, Path(settings.output))
         status = report.close(tracker, parent, finished.rows, len(cells))
-    print(f"\n{tables.text(built.entries)}\n")
+    print(f"\n{report.text(built.entries)}\n")
     failed = [entry for entry in built.entries if entry.row.status != "FINISHED"]
     kept = len(cells) - finished.new
     print(

@@ -3,7 +3,8 @@
     python -m sweep.report [sweep=ID] [tracking.uri=URI] [tracking.experiment=NAME] [output=FOLDER]
                            [deliver=true [cluster.storage=FOLDER]]
 
-Without an id: the sweep that was started last. An id may be cut short.
+Without an id: the sweep that was started last. An id may be cut short. sweep=ID1,ID2 puts
+several on one page, side by side; sweep=all does so with all sweeps there are.
 deliver=true first sends the results that wait on disk since the store was down.
 """
 
@@ -12,15 +13,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from models.schedules import RULES
-from sweep import figures, figures_gpt, page, spool, tables
+from sweep import charts, compare, figures, figures_gpt, page, panels, tables, verdicts
 from sweep.checks import ConfigError, nearest
 from sweep.delivery import Address, Queue, leftovers
-from sweep.grid import cell_from_params
-from sweep.laws import laws
+from sweep.laws import DRIFT_WORK, laws
+from sweep.panels import LITTLE_WORK
 from sweep.summary_gpt import spread_in_words
 from sweep.tables import Entry
 from sweep.tracking import OutageError, Row, Status, Store, StoreError, Tracker, connect
@@ -31,6 +32,7 @@ class Report:
     """What was written."""
 
     entries: list[Entry]
+    """Empty where several sweeps are compared."""
     files: list[Path]
     """Figures first, then summary.csv and report.html."""
 
@@ -47,63 +49,53 @@ def check_output(folder: str) -> None:
         ) from None
 
 
-def entries_of(rows: Sequence[Row]) -> list[Entry]:
-    """Runs as cells, in one order whatever order they ran in."""
-    found = [
-        Entry(cell=cell_from_params(row.params), row=row) for row in rows if "family" in row.params
-    ]  # without params: begun, and cut off at once
-    order = list(RULES)
-    return sorted(
-        found,
-        key=lambda e: (
-            e.cell.model,
-            order.index(e.cell.schedule.name),
-            e.cell.source.concentration,
-            e.cell.schedule.N or 0,
-            e.cell.schedule.K or 0,
-            e.cell.schedule.n or 0,
-            bool(e.cell.schedule.reuse),
-            e.cell.id,
-        ),
-    )
-
-
 def build(tracker: Tracker, parent: Row, rows: Sequence[Row], output: Path) -> Report:
     """Write all files of a sweep below `output`, and store them with its run."""
     name = parent.tags.get("experiment", "sweep")
     folder = output / f"{name}-{parent.key[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
-    entries = entries_of(rows)
+    entries = tables.entries_of(rows)
     done = [e for e in entries if e.row.status == "FINISHED"]
-    files: list[Path] = []
-    images: list[tuple[Path, str]] = []
-    if done:
-        files, images = _draw(tracker, name, parent.tags.get("figure", "curves"), done, folder)
+    drawn = _draw(tracker, name, parent.tags.get("figure", "curves"), done, folder)
+    files = list(drawn.files)
     table = folder / "summary.csv"
     table.write_text(tables.csv_text(entries))
     html = folder / "report.html"
-    html.write_text(
-        page.page(
-            name=name,
-            purpose=parent.tags.get("mlflow.note.content", ""),
-            sweep=parent.key,
-            command=parent.tags.get("command", ""),
-            commit=parent.tags.get("mlflow.source.git.commit", ""),
-            entries=entries,
-            images=images,
-            notes=_notes(done),
+    with tempfile.TemporaryDirectory() as scratch:
+        beside = [table]
+        with contextlib.suppress(FileNotFoundError):  # of a sweep that was cut off
+            beside.append(tracker.fetch(parent.run, "config.yaml", Path(scratch)))
+        html.write_text(
+            page.page(
+                page.Told(name=name, parent=parent, entries=entries),
+                images=drawn.images,
+                chart=drawn.chart,
+                notes=_notes(done),
+                files=beside,
+            ),
+            encoding="utf-8",
         )
-    )
     files += [table, html]
     for path in files:
         tracker.attach(parent.run, path, "figures" if path.suffix in (".png", ".pdf") else None)
     return Report(entries=entries, files=files)
 
 
-def _draw(
-    tracker: Tracker, name: str, kind: str, done: Sequence[Entry], folder: Path
-) -> tuple[list[Path], list[tuple[Path, str]]]:
-    """The figures of a sweep: their files, and each PNG with what it shows in words."""
+@dataclass(frozen=True, kw_only=True)
+class _Drawn:
+    """What is drawn of a sweep."""
+
+    files: list[Path] = field(default_factory=list)
+    images: list[tuple[Path, str]] = field(default_factory=list)
+    """Each PNG with what it shows in words."""
+    chart: dict[str, Any] = field(default_factory=dict)
+    """`charts.data`."""
+
+
+def _draw(tracker: Tracker, name: str, kind: str, done: Sequence[Entry], folder: Path) -> _Drawn:
+    """The figures of a sweep, and the data of its charts."""
+    if not done:
+        return _Drawn()
     if all(entry.cell.recipe is not None for entry in done):
         kind = "gpt"
     elif kind == "gpt":
@@ -111,49 +103,37 @@ def _draw(
     names, shared = tables.labels([e.cell for e in done])
     most = figures.MOST_PANELS if kind in figures.ROWS else len(done)
     picked = figures.chosen(len(done), most)
-    panels = []
-    for i in picked:
-        with tempfile.TemporaryDirectory() as scratch:
-            try:
-                file = tracker.fetch(done[i].row.run, done[i].row.curves, Path(scratch))
-            except FileNotFoundError:
-                continue  # the table still has the cell
-            names_drawn = figures.DRAWN_GPT if kind == "gpt" else figures.DRAWN
-            curves = spool.load(file, names_drawn)
-        cell = done[i].cell
-        panels.append(
-            figures.Panel(
-                title=names[i],
-                cell=cell,
-                curves=curves,
-                laws=laws(cell, deviation=kind != "collapse_time"),
-            )
-        )
-    if not panels:
-        return [], []
+    charted = tables.shown(len(done))
+    work = dict.fromkeys(charted, LITTLE_WORK)
+    if kind != "collapse_time":
+        work |= dict.fromkeys(picked, DRIFT_WORK)
+    work |= {i: 0 for i in picked if i not in work}
+    stored = figures.DRAWN_GPT if kind == "gpt" else figures.DRAWN
+    loaded = panels.load(tracker, done, names, {*stored, *charts.NEEDED}, work)
+    shown = [loaded[i] for i in picked if i in loaded]
+    if not shown:
+        return _Drawn()
     title = shared if name in shared.split(", ") else f"{name} ({shared})" if shared else name
-    if len(panels) < len(done):
-        title += f": {len(panels)} of {len(done)} cells"
+    if len(shown) < len(done):
+        title += f": {len(shown)} of {len(done)} cells"
+    of = _some([panel.title for panel in shown])
     if kind == "gpt":
-        figure = figures_gpt.gpt_figure(panels, title)
-        words = f"deviation against the generation, and validation losses, for {', '.join(names)}"
-    elif kind == "simplex" and "laws" in panels[0].curves:
-        figure = figures.simplex_figure(panels[0], title)
+        figure = figures_gpt.gpt_figure(shown, title)
+        words = f"deviation against the generation, and validation losses, for {of}"
+    elif kind == "simplex" and "laws" in shown[0].curves:
+        figure = figures.simplex_figure(shown[0], title)
         words = f"the laws of all contexts on the simplex over generations, for {names[0]}"
     elif kind == "collapse_time":
-        figure = figures.collapse_time_figure(panels, title)
+        figure = figures.collapse_time_figure(shown, title)
         words = "mean collapse time against n, with its exact value and lower bound"
     elif kind == "schedules":
-        figure = figures.schedules_figure(panels, title)
-        words = f"mean sigma and deviation against the generation for {', '.join(names)}"
+        figure = figures.schedules_figure(shown, title)
+        words = f"mean sigma and deviation against the generation for {of}"
     else:
-        figure = figures.curves_figure(
-            panels, title, figures.ROWS.get(kind, figures.ROWS["curves"])
-        )
-        shown = ", ".join(names[i] for i in picked)
-        words = f"sigma and deviation against the generation, with theory, for {shown}"
+        figure = figures.curves_figure(shown, title, figures.ROWS.get(kind, figures.ROWS["curves"]))
+        words = f"sigma and deviation against the generation, with theory, for {of}"
     files = figures.save(figure, folder, name)
-    images = [(files[0], words)]
+    images = [(files[0], f"{words}. The table has the numbers of the last generation.")]
     series = {figures.series(e.cell) for e in done}
     if len(done) > 1 and kind == "curves" and len(series) <= len(figures.COLOURS):
         title = f"{name}: generation {done[0].cell.generations}, all cells"
@@ -162,7 +142,14 @@ def _draw(
         )
         files += figures.save(overview, folder, f"{name}-overview")
         images.append((files[2], "sigma and deviation of the last generation against n"))
-    return files, images
+    data = charts.data([[loaded[i] for i in charted if i in loaded]], [""])
+    return _Drawn(files=files, images=images, chart=data)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The names, or the first of many."""
+    rest = f" and {len(names) - 8} others" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + rest
 
 
 def close(tracker: Tracker, parent: Row, rows: Sequence[Row], cells: int) -> Status:
@@ -181,10 +168,13 @@ def _notes(entries: Sequence[Entry]) -> list[str]:
         if entry.cell.recipe is not None:
             found.setdefault(spread_in_words(entry.row.metrics), []).append(entry.cell.name)
     for entry in entries[: tables.MOST_ROWS]:
-        for note in laws(entry.cell, deviation=False).notes:
+        for note in laws(entry.cell, deviation=0).notes:
             found.setdefault(note, []).append(entry.cell.name)
+    told = min(len(entries), tables.MOST_ROWS)
     return [
-        f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}: {note}"
+        note
+        if len(names) == told
+        else f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}: {note}"
         for note, names in found.items()
     ]
 
@@ -207,14 +197,22 @@ def main() -> None:
     except (ConfigError, StoreError, OutageError) as error:
         print(f"sweep.report: {error}", file=sys.stderr)
         sys.exit(2)
-    print(tables.text(built.entries))
-    print()
+    if built.entries:
+        print(f"{text(built.entries)}\n")
     for path in built.files:
         print(path)
 
 
+def text(entries: Sequence[Entry]) -> str:
+    """The table and the verdict for the terminal."""
+    return f"{tables.text(entries)}\n\n{verdicts.text(entries)}".rstrip()
+
+
 def rebuild(options: dict[str, str]) -> Report:
-    """Write the report of the sweep that the options name. Raises ConfigError or StoreError."""
+    """Write the report of the sweep that the options name, or of several on one page.
+
+    Raises ConfigError or StoreError.
+    """
     from sweep import stores, tracking_mlflow
 
     check_output(options["output"])
@@ -232,15 +230,15 @@ def rebuild(options: dict[str, str]) -> Report:
     if options["deliver"] == "true":
         state = stores.state(uri, Path(options["cluster.storage"]))
         print(f"{_deliver(state / 'spool', found)} results delivered")
-    matching = [(t, row) for t, row in found if row.key.startswith(options["sweep"])]
-    if not matching:
-        known = ", ".join(sorted({row.key for _, row in found})[:10]) or "none"
-        raise ConfigError(f"sweep: got {options['sweep']!r}; this store has: {known}")
-    tracker, parent = max(matching, key=lambda pair: pair[1].start_ms)
-    rows = tracker.read(parent.run)
-    if not entries_of(rows):
-        raise ConfigError(f"sweep: {parent.key} has no cells yet; run its command again")
-    return build(tracker, parent, rows, Path(options["output"]))
+    output = Path(options["output"])
+    picked = compare.pick(found, options["sweep"])
+    if len(picked) == 1:
+        tracker, parent = picked[0]
+        rows = tracker.read(parent.run)
+        if not tables.entries_of(rows):
+            raise ConfigError(f"sweep: {parent.key} has no cells yet; run its command again")
+        return build(tracker, parent, rows, output)
+    return Report(entries=[], files=compare.build(picked, output))
 
 
 def _deliver(folder: Path, sweeps: Sequence[tuple[Tracker, Row]]) -> int:

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep import groups, spool, texts, workers
+from sweep import environment, groups, spool, texts, workers
 from sweep.advance import Advance
 from sweep.checks import ConfigError
 from sweep.config import Settings
@@ -326,6 +326,10 @@ def _identity(settings: Settings, identifier: str, command: str, commit: str) ->
         "mlflow.note.content": settings.purpose,
         "experiment": settings.name,
         "figure": settings.figure,
+        "environment": environment.describe(
+            *(["ray"] if settings.cluster.kind != "inline" else []),
+            *(["torch"] if settings.gpt is not None else []),
+        ),
         "command": command if len(command) <= LONGEST else command[:LONGEST] + " .. (config.yaml)",
     }
     if commit:
