@@ -29,7 +29,8 @@ from generation 1; E[T]: mean generation of first collapse, and where some runs 
 by M that of min(T, M), after ≥; collapsed: share of runs that have been a single token. s.e.: the
 standard error of the mean over runs; exact: the expectation from theory; z: their distance in
 standard errors. As the standard error is estimated from the same runs, z is held against Student's
-t, for means that are about normal; there is none where all runs but a few are alike."""
+t, for means that are about normal, at 1 in 1,000 for all comparisons together; there is none where
+all runs but a few are alike. With few runs skewed values differ more often than that."""
 GPT_LEGEND = """deviation: L1 distance of the next-token laws from those of generation 1, mean over
 contexts drawn from p(0), with its standard error (over runs; with one run, over contexts alone, and
 another run may differ by more); control: that of the arm trained on fresh real text, and z their
@@ -84,10 +85,10 @@ class Told:
                 if first.recipe.order is None
                 else f"its Markov source of order {first.recipe.order}"
             )
-            law = f"{first.recipe.corpus}, {first.source.s} different characters; p(0) is {p0}"
+            law = f"of the text {first.recipe.corpus}, {first.source.s} characters: {p0}"
         return {
             "Model": first.model,
-            "Text" if first.recipe is not None else "Initial law": law,
+            "Initial law": law,
             "In every cell": labels(cells)[1] or "-",
             "Generations": str(first.generations),
             "Runs of each cell": str(first.replicates),

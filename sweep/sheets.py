@@ -78,7 +78,9 @@ def side_by_side(sweeps: Sequence[tuple[str, Sequence[Entry], Verdict]], caption
         caption += f". {len(picked)} of {len(rows)} cells"
     columns = []
     for quantity, title in TITLES.items():
-        for name, _, verdict in sweeps:
+        for name, entries, verdict in sweeps:
+            if quantity == "time" and not any(_collapsed(entry) for entry in entries):
+                continue
             own = _of(verdict.numbers, quantity)
             values = []
             for label in picked:
@@ -112,7 +114,7 @@ def _columns(
         yield Column(group=title, head="control" if control else "exact", values=references)
     if any(number.z is not None for number in there):
         scores = [
-            "" if number is None or number.z is None else f"{number.z:.1f}".replace("-", "−")
+            "" if number is None or number.z is None else f"{number.z:z.1f}".replace("-", "−")
             for number in numbers
         ]
         marked = frozenset(k for k, number in enumerate(numbers) if number in odd)

@@ -5,7 +5,7 @@
   const root = document.getElementById("charts");
   const names = [...new Set(data.cells.map((cell) => cell.name))];
   const hidden = new Set();
-  let focus = null; // cell whose button is pointed at
+  let focus = null, logarithmic = false; // the cell whose button is pointed at; the axis of generations
   const charts = data.charts.map((chart) => ({ ...chart, at: null }));
   const MARKS = ["", "circle", "square", "triangle", "cross"];
   const make = (tag, attributes = {}, ...children) => {
@@ -36,15 +36,13 @@
     if (kind === "circle") return `<circle cx="${x}" cy="${y}" r="3.5"/>`;
     if (kind === "square") return `<path d="M${x - 3} ${y - 3}h6v6h-6z"/>`;
     if (kind === "triangle") return `<path d="M${x} ${y - 4}l4 7h-8z"/>`;
-    if (kind === "cross") return `<path class="line" d="M${x - 3} ${y - 3}l6 6m0 -6l-6 6"/>`;
-    return "";
+    return kind === "cross" ? `<path class="line" d="M${x - 3} ${y - 3}l6 6m0 -6l-6 6"/>` : "";
   }
 
   function draw(chart) {
     const width = Math.max(260, chart.plot.clientWidth), height = width < 420 ? 230 : 280;
-    const left = 46, right = 10, top = 8, bottom = 36;
-    const cells = shown(chart);
-    const bands = cells.length <= 2; // more would be one grey
+    const left = 46, right = 18, top = 8, bottom = 36;
+    const cells = shown(chart), bands = cells.length <= 2; // more bands would be one grey
     const values = chart.levels.map(([, value]) => value);
     for (const cell of cells) {
       const curve = cell.curves[chart.key];
@@ -57,7 +55,8 @@
     low = low >= 0 && low < high / 2 ? 0 : low - room; // from zero, unless that would flatten all
     high += room;
     const last = Math.max(2, ...data.cells.map((cell) => cell.steps.at(-1)));
-    const X = (m) => left + ((m - 1) / (last - 1)) * (width - left - right);
+    const share = (m) => (logarithmic ? Math.log(m) / Math.log(last) : (m - 1) / (last - 1));
+    const X = (m) => left + share(m) * (width - left - right);
     const Y = (v) => top + ((high - v) / (high - low)) * (height - top - bottom);
     const path = (cell, row) => {
       let pen = "M";
@@ -70,7 +69,8 @@
     };
     const parts = [];
     for (const v of ticks(low, high, 5, false)) parts.push(`<path class="grid" d="M${left} ${Y(v)}H${width - right}"/><text x="${left - 6}" y="${Y(v) + 4}" text-anchor="end">${v}</text>`);
-    const at = [...new Set([1, ...ticks(1, last, width / 80, true)])].filter((m) => m === 1 || X(m) - X(1) > 18);
+    const decades = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6];
+    const at = logarithmic ? decades.filter((m) => m <= last) : [1, ...ticks(1, last, width / 80, true)].filter((m) => m === 1 || X(m) - X(1) > 18);
     for (const m of at) parts.push(`<path class="grid" d="M${X(m)} ${top}V${height - bottom}"/><text x="${X(m)}" y="${height - bottom + 16}" text-anchor="middle">${m}</text>`);
     parts.push(`<text x="${(left + width - right) / 2}" y="${height - 3}" text-anchor="middle">generation m</text>`);
     for (const [name, v] of chart.levels) parts.push(`<path class="level" d="M${left} ${Y(v)}H${width - right}"/><text class="halo" x="${width - right - 4}" y="${Y(v) - 5}" text-anchor="end">${name}</text>`);
@@ -118,10 +118,9 @@
     chart.at = m;
     const rows = m === null ? [] : read(chart, m, y);
     chart.tip.hidden = !rows.length;
-    const cursor = chart.plot.querySelector(".cursor");
+    const cursor = chart.plot.querySelector(".cursor"), x = chart.X(m || 1);
     cursor.innerHTML = "";
     if (!rows.length) return;
-    const x = chart.X(m);
     cursor.innerHTML = `<path d="M${x} ${chart.top}V${chart.height - chart.bottom}"/>` + rows.map((row) => `<circle style="color:${colour(row.cell)}" cx="${chart.X(row.m)}" cy="${chart.Y(row.mean)}" r="4"/>`).join("");
     chart.tip.replaceChildren(make("b", {}, `m = ${m}`), ...rows.map((row) => make("div", {}, make("i", { style: `background:${colour(row.cell)}` }), `${title(row.cell)}: ${words(row)}`)));
     const space = chart.plot.clientWidth - chart.tip.offsetWidth;
@@ -138,8 +137,8 @@
     const near = (m) => steps.reduce((best, step) => (Math.abs(step - m) < Math.abs(best - m) ? step : best));
     const move = (event) => {
       const box = chart.plot.getBoundingClientRect();
-      const share = (event.clientX - box.left - chart.left) / (chart.width - chart.left - chart.right);
-      point(chart, near(1 + share * (chart.last - 1)), event.clientY - box.top);
+      const share = Math.max(0, Math.min(1, (event.clientX - box.left - chart.left) / (chart.width - chart.left - chart.right)));
+      point(chart, near(logarithmic ? chart.last ** share : 1 + share * (chart.last - 1)), event.clientY - box.top);
     };
     chart.plot.addEventListener("pointermove", move);
     chart.plot.addEventListener("pointerdown", move);
@@ -186,6 +185,11 @@
     }
     legend.append(line);
   });
+  if (charts.length && Math.max(...data.cells.map((cell) => cell.steps.at(-1))) > 100) {
+    const button = make("button", { type: "button", class: "set", "aria-pressed": "false" }, "logarithmic m");
+    button.addEventListener("click", () => { logarithmic = !logarithmic; button.setAttribute("aria-pressed", logarithmic); charts.forEach(draw); });
+    legend.lastChild.append(button);
+  }
   root.append(legend);
   charts.forEach(build);
   root.closest("section").hidden = false;
