@@ -42,13 +42,16 @@
   function draw(chart) {
     const width = Math.max(260, chart.plot.clientWidth), height = width < 420 ? 230 : 280;
     const left = 46, right = 18, top = 8, bottom = 36;
-    const cells = shown(chart), bands = cells.length <= 2; // more bands would be one grey
+    const cells = shown(chart);
+    const edges = cells.map((cell) => { // two standard errors; of a cell alone also 5% to 95% of runs
+      const { mean, se, low, high } = cell.curves[chart.key], alone = cells.length === 1 || cell === focus;
+      const side = (sign) => mean.map((v, i) => (v === null ? null : v + sign * 2 * (se?.[i] || 0)));
+      return [...(se ? [[side(-1), side(1)]] : []), ...(low && alone ? [[low, high]] : [])];
+    });
     const values = chart.levels.map(([, value]) => value);
-    for (const cell of cells) {
-      const curve = cell.curves[chart.key];
-      const banded = bands || cell === focus;
-      for (const kind of ["mean", "exact", ...(banded ? ["low", "high"] : [])]) values.push(...(curve[kind] || []).filter((v) => v !== null));
-    }
+    cells.forEach(({ curves: { [chart.key]: curve } }, k) => {
+      for (const row of [curve.mean, curve.exact || [], ...edges[k].flat()]) values.push(...row.filter((v) => v !== null));
+    });
     let low = Math.min(...values), high = Math.max(...values);
     if (!values.length) [low, high] = [0, 1];
     const room = high > low ? 0.06 * (high - low) : 0.5 * Math.abs(high) || 1;
@@ -74,24 +77,18 @@
     for (const m of at) parts.push(`<path class="grid" d="M${X(m)} ${top}V${height - bottom}"/><text x="${X(m)}" y="${height - bottom + 16}" text-anchor="middle">${m}</text>`);
     parts.push(`<text x="${(left + width - right) / 2}" y="${height - 3}" text-anchor="middle">generation m</text>`);
     for (const [name, v] of chart.levels) parts.push(`<path class="level" d="M${left} ${Y(v)}H${width - right}"/><text class="halo" x="${width - right - 4}" y="${Y(v) - 5}" text-anchor="end">${name}</text>`);
-    for (const cell of cells) {
-      const curve = cell.curves[chart.key];
-      const faded = focus && focus !== cell ? ' opacity="0.25"' : "";
-      parts.push(`<g style="color:${colour(cell)}"${faded}>`);
-      if (curve.low && (bands || cell === focus)) {
-        const back = { steps: [...cell.steps].reverse() };
-        parts.push(`<path class="band" d="${path(cell, curve.low)}${path(back, [...curve.high].reverse()).replace("M", "L")}Z"/>`);
+    cells.forEach((cell, k) => {
+      const curve = cell.curves[chart.key], back = { steps: [...cell.steps].reverse() };
+      parts.push(`<g style="color:${colour(cell)}"${focus && focus !== cell ? ' opacity="0.25"' : ""}>`);
+      for (const [lower, upper] of cells.length <= 5 || cell === focus ? edges[k] : []) {
+        parts.push(`<path class="band" d="${path(cell, lower)}${path(back, [...upper].reverse()).replace("M", "L")}Z"/>`);
       }
-      parts.push(`<path class="line" d="${path(cell, curve.mean)}"/>`);
+      parts.push(`<path class="line" d="${path(cell, curve.mean)}"/>`, curve.exact ? `<path class="exact" d="${path(cell, curve.exact)}"/>` : "");
       const every = Math.max(1, Math.ceil(cell.steps.length / 8));
       const kind = cell.steps.length === 1 ? "circle" : MARKS[cell.group % MARKS.length];
       cell.steps.forEach((m, i) => { if (kind && i % every === 0 && curve.mean[i] !== null) parts.push(mark(kind, X(m), Y(curve.mean[i]))); });
       parts.push("</g>");
-    }
-    for (const cell of cells) {
-      const exact = cell.curves[chart.key].exact;
-      if (exact) parts.push(`<path class="exact"${focus && focus !== cell ? ' opacity="0.25"' : ""} d="${path(cell, exact)}"/>`);
-    }
+    });
     parts.push('<g class="cursor"></g>');
     chart.plot.innerHTML = `<svg width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" aria-hidden="true">${parts.join("")}</svg>`;
     Object.assign(chart, { X, Y, last, width, height, top, bottom, left, right });
