@@ -120,8 +120,8 @@
     if (!rows.length) return;
     cursor.innerHTML = `<path d="M${x} ${chart.top}V${chart.height - chart.bottom}"/>` + rows.map((row) => `<circle style="color:${colour(row.cell)}" cx="${chart.X(row.m)}" cy="${chart.Y(row.mean)}" r="4"/>`).join("");
     chart.tip.replaceChildren(make("b", {}, `m = ${m}`), ...rows.map((row) => make("div", {}, make("i", { style: `background:${colour(row.cell)}` }), `${title(row.cell)}: ${words(row)}`)));
-    const space = chart.plot.clientWidth - chart.tip.offsetWidth;
-    chart.tip.style.left = `${Math.max(0, Math.min(space, x > chart.width / 2 ? x - chart.tip.offsetWidth - 14 : x + 14))}px`;
+    chart.tip.style.left = "0px"; // its width is taken where there is room
+    chart.tip.style.left = `${Math.max(0, Math.min(chart.plot.clientWidth - chart.tip.offsetWidth, x - chart.tip.offsetWidth / 2))}px`;
     chart.plot.setAttribute("aria-valuenow", m);
     chart.plot.setAttribute("aria-valuetext", `generation ${m}: ` + rows.map((row) => `${title(row.cell)} ${words(row)}`).join("; "));
   }
