@@ -118,6 +118,17 @@ def text(found: Sequence[Told]) -> str:
     return "\n".join([f"n* of {shared(found)}", lines[0], rule, *lines[1:], *laws])
 
 
+def lines(found: Sequence[Told]) -> list[str]:
+    """The answers and the scaling laws, a line each."""
+    keys = differing(found)
+    said = [
+        f"{label(one, keys)}: n* {interval(one)}"
+        + (f", exact {exact(one)}" if "exact" in one else "")
+        for one in found
+    ]
+    return [*map(str, scaling(found)), *said]
+
+
 def scaling(found: Sequence[Told]) -> list[Scaling]:
     """The power laws of n*, exact and from runs, with their intervals; none where too few."""
     laws = []

@@ -5,15 +5,14 @@ Colours are Okabe and Ito's, and every line also differs in width or dash.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sweep.grid import Cell
-from sweep.laws import Laws
-from sweep.summary import Curves, steps
+from sweep.panels import Panel
+from sweep.summary import steps
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,16 +42,6 @@ PREVIEW = 700
 """Pixels across of the figure in a note, which MLflow does not scale."""
 MOST_RUNS = 100
 """Most single runs drawn in a panel."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Panel:
-    """One cell to be drawn."""
-
-    title: str
-    cell: Cell
-    curves: Curves
-    laws: Laws
 
 
 def chosen(count: int, most: int = MOST_PANELS) -> list[int]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sweep.figures import BAND, COLOURS, MARKERS, Panel, chosen, style
+from sweep.figures import BAND, COLOURS, MARKERS, chosen, style
+from sweep.panels import Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

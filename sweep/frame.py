@@ -18,8 +18,7 @@ import numpy as np
 from sweep import spool, summary, tables
 from sweep.laws import laws
 from sweep.metrics import column
-from sweep.report import entries_of
-from sweep.tables import Entry
+from sweep.tables import Entry, entries_of
 from sweep.tracking import Row, Tracker
 
 if TYPE_CHECKING:

@@ -35,10 +35,10 @@ class Laws:
     """What a reader should know, such as that a bound is vacuous."""
 
 
-def laws(cell: Cell, *, deviation: bool = True) -> Laws:
+def laws(cell: Cell, *, deviation: int = DRIFT_WORK) -> Laws:
     """Everything `models.theory`, `models.ancestry` and `models.drift` know about a cell.
 
-    deviation: whether to compute its exact law, which is the dear one.
+    deviation: most work for its exact law, which is the dear one; 0 leaves it out.
     """
     found = Laws()
     if cell.recipe is not None:
@@ -70,7 +70,7 @@ def _contexts(cell: Cell, contexts: Contexts, found: Laws) -> None:
         )
 
 
-def _full(cell: Cell, found: Laws, deviation: bool) -> None:
+def _full(cell: Cell, found: Laws, deviation: int) -> None:
     n, source, M = cell.schedule.n or 0, cell.source, cell.generations
     S0, p = source.concentration, source.probabilities()
     m = np.arange(1, M + 1)
@@ -91,11 +91,11 @@ def _full(cell: Cell, found: Laws, deviation: bool) -> None:
         )
     if deviation:
         with contextlib.suppress(ValueError):  # too large: absent
-            law = drift.deviation_full(M, n=n, p=p, most_work=DRIFT_WORK)
+            law = drift.deviation_full(M, n=n, p=p, most_work=deviation)
             found.curves["deviation/exact"] = law
 
 
-def _partial(cell: Cell, found: Laws, deviation: bool) -> None:
+def _partial(cell: Cell, found: Laws, deviation: int) -> None:
     schedule, source, M = cell.schedule, cell.source, cell.generations
     N = schedule.N or 0
     n = schedule.draws(2)[1]
@@ -105,7 +105,7 @@ def _partial(cell: Cell, found: Laws, deviation: bool) -> None:
     found.curves["collapsed/exact"] = np.full(M, theory.collapse_probability_kept(p, N=N))
     if deviation:
         with contextlib.suppress(ValueError):  # too large: absent
-            law = drift.deviation_partial(M, n=n, N=N, p=p, most_work=DRIFT_WORK)
+            law = drift.deviation_partial(M, n=n, N=N, p=p, most_work=deviation)
             found.curves["deviation/exact"] = law
     found.curves["deviation/upper"] = harmless.deviation_upper(M, n=n, N=N, p=p)
     bound = theory.deviation_bound(n=n, N=N, s=source.s)
@@ -132,7 +132,7 @@ def _partial(cell: Cell, found: Laws, deviation: bool) -> None:
     )
 
 
-def _real(cell: Cell, found: Laws, deviation: bool) -> None:
+def _real(cell: Cell, found: Laws, deviation: int) -> None:
     N, M, p = cell.schedule.N or 0, cell.generations, cell.source.probabilities()
     m = np.arange(1, M + 1, dtype=np.float64)
     S0 = cell.source.concentration

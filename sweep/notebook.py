@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sweep import compose, failures, frame, report, stores, story
+from sweep import compose, failures, frame, report, stored, stores, story
 from sweep.checks import ConfigError
 from sweep.command import carry_out, prepare
 from sweep.session import InterruptedSweepError
@@ -70,5 +70,5 @@ def load(
     Raises ConfigError if there is none, and `sweep.tracking.StoreError` if the
     store cannot be opened.
     """
-    tracker, parent = report.choose(sweep, report.sweeps(stores.absolute(uri), experiment))
+    tracker, parent = stored.choose(sweep, stored.sweeps(stores.absolute(uri), experiment))
     return frame.table(tracker, parent, tracker.read(parent.run), runs=runs)

@@ -1,109 +1,238 @@
-"""report.html: one self-contained page that says what a sweep asked and found."""
+"""report.html: one self-contained page that says what a sweep asked and found, or several.
 
-import base64
-from collections.abc import Sequence
-from html import escape
-from pathlib import Path
-
-from sweep.tables import GPT_COLUMNS, Entry, columns, figures_of, labels, shown
-
-STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #8884; }
-th:first-child, td:first-child { text-align: left; }
-img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
-code, pre { font: 14px ui-monospace, monospace; }
-pre { overflow-x: auto; padding: .8rem; background: #8882; }
-@media print { body { margin: 0; } }
+The templates, the style and the script lie in `sweep/assets`; everything is
+written into the page, which needs no network and no script to be read.
 """
 
-LEGEND = """sigma: mean over runs of the sum of squared probabilities; exact: its expectation from
-theory; deviation: mean L1 distance from generation 1; collapsed: share of runs that have been a
-single token; E[T]: mean generation of first collapse and its standard error; where some runs have
-not collapsed by M, E[T] is at least the mean of min(T, M) that is shown."""
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from PIL import Image
+
+from sweep.answers import LEGEND as LEGEND_OF_ANSWERS
+from sweep.answers import Told as Answered
+from sweep.answers import scaling
+from sweep.sheets import Column, Sheet, of_answers, sheet, side_by_side
+from sweep.tables import Entry, labels
+from sweep.tracking import Row
+from sweep.verdicts import judge
+
+ASSETS = Path(__file__).resolve().parent / "assets"
+LARGEST_FILE = 200_000
+"""Bytes of a file that is offered in the page itself."""
+
+LEGEND = """sigma: mean over runs of the sum of squared probabilities; deviation: mean L1 distance
+from generation 1; E[T]: mean generation of first collapse, and where some runs have not collapsed
+by M that of min(T, M), after ≥; collapsed: share of runs that have been a single token. s.e.: the
+standard error of the mean over runs; exact: the expectation from theory; z: their distance in
+standard errors. As the standard error is estimated from the same runs, z is held against Student's
+t, for means that are about normal, at 1 in 1,000 for all comparisons together; there is none where
+all runs but a few are alike. With few runs skewed values differ more often than that."""
 GPT_LEGEND = """deviation: L1 distance of the next-token laws from those of generation 1, mean over
-contexts drawn from p(0), with its standard error (over runs, or contexts if there is one run);
-from p(0): the same from the ground truth; val loss: last one on held-out real text, nats; best: the
-smallest while training; distinct 8: share of different
-8-grams in a text of the model's own."""
+contexts drawn from p(0), with its standard error (over runs; with one run, over contexts alone, and
+another run may differ by more); control: that of the arm trained on fresh real text, and z their
+distance in standard errors, taken as independent; from p(0): distance from the ground truth; val
+loss: last one on held-out real text, nats; best: the smallest while training; distinct 8: share of
+different 8-grams in a text of the model's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """A sweep as a page tells it."""
+
+    name: str
+    """Of its experiment."""
+    parent: Row
+    entries: Sequence[Entry]
+
+    @property
+    def purpose(self) -> str:
+        tags = self.parent.tags
+        return tags.get("purpose", tags.get("mlflow.note.content", ""))
+
+    @property
+    def commit(self) -> str:
+        """Of the code, marked if it had changes; empty if unknown."""
+        tags = self.parent.tags
+        dirty = tags.get("mlflow.source.git.dirty") == "true"
+        return tags.get("mlflow.source.git.commit", "") + " with changes" * dirty
+
+    @property
+    def steps(self) -> str:
+        """The commands that make it again."""
+        commit = self.commit.removesuffix(" with changes")
+        command = self.parent.tags.get("command", "")
+        return f"git checkout {commit}\nmake install\n{command}" if commit else command
+
+    @property
+    def origin(self) -> list[tuple[str, str]]:
+        """Where the numbers come from."""
+        tags = self.parent.tags
+        pairs = {
+            "Sweep": self.parent.key,
+            "MLflow run": f"{self.parent.run}; config.yaml, summary.csv and figures are in it",
+            "Commit": self.commit.replace(" with changes", ", with changes that are not in it"),
+            "Seed": str(self.entries[0].cell.seed),
+            "Environment": tags.get("environment", ""),
+        }
+        return [(key, value) for key, value in pairs.items() if value]
+
+    @property
+    def settings(self) -> dict[str, str]:
+        cells = [entry.cell for entry in self.entries]
+        first = cells[0]
+        draw = "" if first.source.seed is None else f" (draw {first.source.seed})"
+        law = f"{first.source.family} on {first.source.support} of {first.source.s} tokens{draw}"
+        if first.recipe is not None:
+            p0 = (
+                "a network trained on it"
+                if first.recipe.order is None
+                else f"its Markov source of order {first.recipe.order}"
+            )
+            law = f"of the text {first.recipe.corpus}, {first.source.s} characters: {p0}"
+        return {
+            "Model": first.model,
+            "Initial law": law,
+            "In every cell": labels(cells)[1] or "-",
+            "Generations": str(first.generations),
+            "Runs of each cell": str(first.replicates),
+            "Seed": str(first.seed),
+            "Cells": str(len(cells)),
+        }
+
+    @property
+    def legend(self) -> str:
+        return LEGEND if any(e.cell.recipe is None for e in self.entries) else GPT_LEGEND
+
+    @property
+    def caption(self) -> str:
+        last = sorted({entry.cell.generations for entry in self.entries})
+        what = "" if self.legend == GPT_LEGEND else ", simulation and theory"
+        return f"Generation {', '.join(map(str, last))}{what}"
 
 
 def page(
+    told: Told,
     *,
-    name: str,
-    purpose: str,
-    sweep: str,
-    command: str,
-    commit: str,
-    entries: Sequence[Entry],
     images: Sequence[tuple[Path, str]],
+    chart: Mapping[str, Any],
     notes: Sequence[str],
+    files: Sequence[Path],
+    answers: Sequence[Answered] = (),
 ) -> str:
-    """The page as text. `images`: PNG files, each with what it shows in words."""
-    cells = [entry.cell for entry in entries]
-    names, shared = labels(cells)
-    first = cells[0]
-    draw = "" if first.source.seed is None else f" (draw {first.source.seed})"
-    law = f"{first.source.family} on {first.source.support} of {first.source.s} tokens{draw}"
-    if first.recipe is not None:
-        p0 = (
-            "a network trained on it"
-            if first.recipe.order is None
-            else (f"its Markov source of order {first.recipe.order}")
+    """The page of one sweep.
+
+    images: PNG files, each with what it shows in words. chart: `charts.data`.
+    files: offered in the page, if they are small. answers: of a threshold search.
+    """
+    verdict = judge(told.entries)
+    return _render(
+        "sweep.html",
+        title=f"{told.name} {told.parent.key[:6]}",
+        told=told,
+        finished=sum(entry.row.status == "FINISHED" for entry in told.entries),
+        cells=len(told.entries),
+        verdict=verdict,
+        images=_pictures(images),
+        chart=chart,
+        sheet=sheet(told.entries, verdict, told.caption),
+        notes=notes,
+        answers=of_answers(answers) if answers else None,
+        answers_legend=LEGEND_OF_ANSWERS,
+        laws=[str(law) for law in scaling(answers)],
+        files=[
+            (file.name, _address("text/plain;charset=utf-8", file.read_bytes()))
+            for file in files
+            if file.stat().st_size <= LARGEST_FILE
+        ],
+    )
+
+
+def comparison(
+    sweeps: Sequence[Told], *, images: Sequence[tuple[Path, str]], chart: Mapping[str, Any]
+) -> str:
+    """The page of several sweeps; they are called A, B, .. in it."""
+    letters = [letter(k) for k in range(len(sweeps))]
+    settings = [told.settings | _params(told) for told in sweeps]
+    keys = list(dict.fromkeys(key for own in settings for key in own))
+    apart = [key for key in keys if len({own.get(key) for own in settings}) > 1]
+    columns = [
+        Column(
+            group="",
+            head=f"{name}: {told.name} {told.parent.key[:6]}",
+            values=[own.get(key, "-") for key in apart],
         )
-        law = f"{first.recipe.corpus}, {first.source.s} different characters; p(0) is {p0}"
-    settings = [
-        ("Text" if first.recipe is not None else "Initial law", law),
-        ("In every cell", shared or "-"),
-        ("Generations", str(first.generations)),
-        ("Runs of each cell", str(first.replicates)),
-        ("Seed", str(first.seed)),
-        ("Cells", str(len(cells))),
+        for name, told, own in zip(letters, sweeps, settings, strict=True)
     ]
-    finished = sum(entry.row.status == "FINISHED" for entry in entries)
-    heads = columns(entries)
-    head = "".join(f"<th scope=col>{escape(c)}</th>" for c in heads)
-    body = "".join(
-        f"<tr><td>{escape(n)}</td>"
-        + "".join(f"<td>{escape(v)}</td>" for v in figures_of(entry, heads).values())
-        + "</tr>\n"
-        for n, entry in ((names[i], entries[i]) for i in shown(len(entries)))
+    verdicts = [judge(told.entries) for told in sweeps]
+    parts = list(zip(letters, sweeps, verdicts, strict=True))
+    return _render(
+        "compare.html",
+        title=" and ".join(dict.fromkeys(told.name for told in sweeps)),
+        differing=Sheet(caption="Settings that differ", names=apart, columns=columns),
+        alike=", ".join(f"{key} {settings[0][key]}" for key in keys if key not in apart),
+        images=_pictures(images),
+        chart=chart,
+        cells=sum(len(told.entries) for told in sweeps),
+        both=side_by_side(
+            [(name, told.entries, verdict) for name, told, verdict in parts],
+            "Means with standard errors, sweeps side by side",
+        ),
+        sweeps=[
+            (name, told, verdict, sheet(told.entries, verdict, told.caption))
+            for name, told, verdict in parts
+        ],
+        legends=list(dict.fromkeys(told.legend for told in sweeps)),
     )
-    cut = (
-        f"<p>{len(shown(len(entries)))} of {len(entries)} cells shown; all are in summary.csv.</p>"
-        if len(shown(len(entries))) < len(entries)
-        else ""
-    )
-    pictures = "".join(
-        f'<p><img alt="{escape(alt)}" src="data:image/png;base64,{_base64(path)}"></p>\n'
-        for path, alt in images
-    )
-    remarks = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(name)} {sweep[:6]}</title><style>{STYLE}</style></head><body>
-<h1>{escape(name)}</h1><p>{escape(purpose)}</p>
-<p>{finished} of {len(entries)} cells finished.</p>
-<h2>Figures</h2>
-{pictures}
-<h2>Last generation{"" if heads == GPT_COLUMNS else ", simulation against theory"}</h2>
-<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>
-{body}</tbody></table></div>{cut}
-<p>{GPT_LEGEND if heads == GPT_COLUMNS else LEGEND}</p>
-{f"<h2>Remarks</h2><ul>{remarks}</ul>" if remarks else ""}
-<h2>Settings</h2>
-<table><tbody>{"".join(f"<tr><td>{escape(k)}</td><td>{escape(v)}</td></tr>" for k, v in settings)}
-</tbody></table>
-<h2>Reproduce</h2><pre>{escape(command)}</pre>
-<p>Sweep <code>{sweep}</code>{f", commit <code>{escape(commit)}</code>" if commit else ""}.</p>
-</body></html>
-"""
 
 
-def _base64(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode()
+def letter(k: int) -> str:
+    """What the k-th sweep of a comparison is called."""
+    return chr(ord("A") + k)
+
+
+def _params(told: Told) -> dict[str, str]:
+    """The axes of the grid as given; the run of a sweep has them as params."""
+    return {k: v for k, v in sorted(told.parent.params.items()) if k != "cells"}
+
+
+def _render(template: str, *, chart: Mapping[str, Any], **values: Any) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ASSETS),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    # A script ends at the first </, also within a string of it.
+    text = json.dumps(chart, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
+    drawn = len(chart.get("cells", ()))
+    return environment.get_template(template).render(
+        css=(ASSETS / "page.css").read_text(encoding="utf-8"),
+        js=(ASSETS / "charts.js").read_text(encoding="utf-8"),
+        chart=text if drawn else "",
+        charted=drawn,
+        **values,
+    )
+
+
+def _pictures(images: Sequence[tuple[Path, str]]) -> list[tuple[str, str]]:
+    """The figures as WebP, a seventh of their PNG: a page is stored with every sweep."""
+    found = []
+    for path, words in images:
+        small = io.BytesIO()
+        with Image.open(path) as picture:
+            picture.convert("RGB").save(small, "WEBP", quality=85)
+        found.append((_address("image/webp", small.getvalue()), words))
+    return found
+
+
+def _address(kind: str, content: bytes) -> str:
+    """The content itself as an address."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sweep import environment
 from sweep.checks import ConfigError
 from sweep.config import Settings
 from sweep.data import data_of_all
@@ -132,6 +133,10 @@ def identity_of(
         "purpose": settings.purpose,
         "experiment": settings.name,
         "figure": settings.figure,
+        "environment": environment.describe(
+            *(["ray"] if settings.cluster.kind != "inline" else []),
+            *(["torch"] if settings.gpt is not None else []),
+        ),
         "command": command if len(command) <= LONGEST else command[:LONGEST] + " .. (config.yaml)",
     }
     with contextlib.suppress(KeyError, OSError):  # a user id without a name

@@ -5,7 +5,8 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sweep.grid import Cell
+from models.schedules import RULES
+from sweep.grid import Cell, cell_from_params
 from sweep.tracking import Row
 
 MOST_ROWS = 40
@@ -20,6 +21,27 @@ class Entry:
 
     cell: Cell
     row: Row
+
+
+def entries_of(rows: Sequence[Row]) -> list[Entry]:
+    """Runs as cells, in one order whatever order they ran in."""
+    found = [
+        Entry(cell=cell_from_params(row.params), row=row) for row in rows if "family" in row.params
+    ]  # without params: begun, and cut off at once
+    order = list(RULES)
+    return sorted(
+        found,
+        key=lambda e: (
+            e.cell.model,
+            order.index(e.cell.schedule.name),
+            e.cell.source.concentration,
+            e.cell.schedule.N or 0,
+            e.cell.schedule.K or 0,
+            e.cell.schedule.n or 0,
+            bool(e.cell.schedule.reuse),
+            e.cell.id,
+        ),
+    )
 
 
 def labels(cells: Sequence[Cell]) -> tuple[list[str], str]:

@@ -47,7 +47,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_packages_and_configs(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    for path in [*ROOT.glob("sweep/*.py"), *ROOT.glob("models/*.py")]:
+    for path in [*ROOT.glob("sweep/*.py"), *ROOT.glob("sweep/assets/*"), *ROOT.glob("models/*.py")]:
         assert str(path.relative_to(ROOT)) in names
     for path in ROOT.glob("conf/**/*.yaml"):
         assert f"sweep/{path.relative_to(ROOT)}" in names
