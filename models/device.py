@@ -1,9 +1,8 @@
 """Where a network runs: device, precision, threads; set in one place.
 
 One thread on a CPU: the number of threads changes the order of sums, and two
-processes of one thread each do more on two cores than two of two.
-
-Not covered: more than one GPU for one network.
+processes of one thread each do more on two cores than two of two. More cores,
+or GPUs, for one network are more processes (`models.team`).
 """
 
 import contextlib

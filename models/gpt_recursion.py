@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from models import corpus, generation, judging, resumable, training
 from models.documents import Documents
 from models.gpt_setting import Setting
-from models.ground import Ground
+from models.ground import DRAWN, Ground
 from models.resumable import Advance
 from models.shelf import MissingPieceError, Shelf
 from models.streams import derive
@@ -34,6 +34,8 @@ from models.streams import derive
 Record = dict[str, NDArray[Any]]
 """One array for each metric, (R,), and: laws (R, C, s); samples (R,) text; loss_curve/val and
 /train (R, E); tokens_per_second/train and /sample (R,)."""
+TRAINED = 0.9
+"""Share of a generation at which its model is trained, roughly."""
 SHOWN = 600
 """Characters of the text samples that are kept."""
 
@@ -61,7 +63,7 @@ def step(
     records: list[dict[str, Any]] = []
     for r in range(R):
         work = _generation(setting, ground, state, shelf, m, r)
-        records.append((yield from _scaled(work, r / R, 1 / R)))
+        records.append((yield from resumable.part(work, r / R, (r + 1) / R)))
     joined: Record = {key: np.array([one[key] for one in records]) for key in records[0]}
     first = joined["laws"].astype(np.float64) if m == 1 else state.first
     joined["laws"] = joined["laws"].astype(np.float32)
@@ -78,18 +80,21 @@ def _generation(
         if m == 1:  # made by `prepare`
             raise MissingPieceError(1)
         name = f"model-{r}-{m}"
-        data = yield from generation.data(setting, ground.truth, shelf, m, r)
-        piece = yield from generation.trained(setting, data, ground.validation, shelf, name, m, r)
+        drawn = generation.data(setting, ground.truth, shelf, m, r)
+        data = yield from resumable.part(drawn, 0, DRAWN)
+        fit = generation.trained(setting, data, ground.validation, shelf, name, m, r)
+        piece = yield from resumable.part(fit, DRAWN, TRAINED)
         shelf.save(name, piece)
         shelf.remove(f"{name}-training")
     model = generation.model(setting, piece)
     laws = judging.laws(model, ground.contexts, setting.device)
     lengths = setting.lengths(measure.tokens)
-    tokens, seconds = yield from resumable.write(
+    writing = resumable.write(
         f"measure-{r}-{m}", model, setting.recipe.sampling, lengths,
         piece["start"].astype(np.float64), seed=derive(setting.root, "measure", r, m),
         device=setting.device, shelf=shelf, every=setting.every,
     )  # fmt: skip
+    tokens, seconds = yield from resumable.part(writing, TRAINED, 1)
     shelf.remove(f"measure-{r}-{m}")
     own = Documents(tokens=tokens, lengths=lengths, real=np.zeros(len(lengths), bool))
     entropy = training.loss(model, own, setting.device, judging.AT_ONCE)
@@ -114,15 +119,3 @@ def _generation(
 def _padded(losses: NDArray[Any], evaluations: int) -> NDArray[np.float64]:
     """Where a training had fewer steps than evaluations, NaN for the missing ones."""
     return np.append(losses.astype(np.float64), np.full(evaluations - len(losses), np.nan))
-
-
-def _scaled(
-    work: Generator[Advance, None, dict[str, Any]], offset: float, scale: float
-) -> Generator[Advance, None, dict[str, Any]]:
-    """The same work as a part of a larger one: shares from offset to offset + scale."""
-    while True:
-        try:
-            advance = next(work)
-        except StopIteration as end:
-            return dict(end.value)
-        yield Advance(what=advance.what, share=offset + scale * advance.share)

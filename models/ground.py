@@ -24,6 +24,9 @@ from models.streams import derive
 from models.training import Fit
 from models.truth import MarkovTruth, TrainedTruth, Truth, real
 
+DRAWN = 0.1
+"""Share of the work on p(1) at which its data are drawn, roughly."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
@@ -51,11 +54,17 @@ class Ground:
 
 def prepare(setting: Setting, shelf: Shelf) -> Generator[Advance, None, Ground]:
     """p(0), the contexts, p(1) of every replicate: found on the shelf, or made."""
-    truth = yield from _truth(setting, shelf)
+    retrain = (False, True) if setting.recipe.measure.retrain else (False,)
+    pending = [(r, again) for again in retrain for r in range(setting.replicates)]
+    done = int(setting.recipe.truth == "trained")
+    networks = done + len(pending)
+    truth = yield from resumable.part(_truth(setting, shelf), 0, done / networks)
     stick = yield from resumable.shared(
         f"yardstick-{setting.yardstick:016x}",
         shelf,
-        lambda name: _measure_by(setting, truth, shelf),
+        lambda name: resumable.part(
+            _measure_by(setting, truth, shelf), done / networks, done / networks
+        ),
     )
     assert stick is not None
     ground = Ground(
@@ -66,21 +75,22 @@ def prepare(setting: Setting, shelf: Shelf) -> Generator[Advance, None, Ground]:
         loss=float(stick["loss"]),
         retrained=None,
     )
-    retrain = (False, True) if setting.recipe.measure.retrain else (False,)
-    pending = [(r, again) for again in retrain for r in range(setting.replicates)]
     found: dict[tuple[int, bool], Pieces] = {}
     while pending:  # whatever no other process is at comes first
         left = []
         for r, again in pending:
             name = setting.first_name(r, again=again)
             make = partial(_first, setting, ground, shelf, r=r, again=again)
-            piece = yield from resumable.shared(name, shelf, make, wait=False)
+            work = resumable.shared(name, shelf, make, wait=False)
+            piece = yield from resumable.part(work, done / networks, (done + 1) / networks)
             if piece is None:
                 left.append((r, again))
-            elif again:
+                continue
+            done += 1
+            if again:
                 found[r, again] = piece
         if len(left) == len(pending):
-            yield Advance(what="waits for p(1) of another trial", share=0.0)
+            yield Advance(what="waits for p(1) of another trial", share=done / networks)
             time.sleep(resumable.WAIT_SECONDS)  # the other process cannot wake this one
         pending = left
     laws = [found[r, True]["laws"].astype(np.float64) for r, again in sorted(found)]
@@ -89,10 +99,10 @@ def prepare(setting: Setting, shelf: Shelf) -> Generator[Advance, None, Ground]:
 
 def _first(setting: Setting, ground: Ground, shelf: Shelf, name: str, r: int, again: bool) -> Work:
     """p(1) of a replicate; `again`: the laws of p(1) trained once more with another seed."""
-    data = yield from generation.data(setting, ground.truth, shelf, 1, r)
-    piece = yield from generation.trained(
-        setting, data, ground.validation, shelf, name, 1, r, again=again
-    )
+    drawn = generation.data(setting, ground.truth, shelf, 1, r)
+    data = yield from resumable.part(drawn, 0, DRAWN)
+    fit = generation.trained(setting, data, ground.validation, shelf, name, 1, r, again=again)
+    piece = yield from resumable.part(fit, DRAWN, 1)
     if not again:
         return piece
     network = generation.model(setting, piece)
@@ -118,7 +128,7 @@ def _truth(setting: Setting, shelf: Shelf) -> Generator[Advance, None, Truth]:
             model = GPT(recipe.network, setting.s, generator(derive(seed, "weights")))
             return Fit(
                 model, recipe.training, fitted, rest,
-                aligned=False, seed=seed, device=setting.device,
+                aligned=False, seed=seed, device=setting.device, team=setting.team,
             )  # fmt: skip
 
         fit = yield from resumable.train(

@@ -5,7 +5,8 @@ Both are generators: they say how far they are, and return what they made.
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +28,27 @@ class Advance:
     """How far one piece of work is."""
 
     what: str
-    """For people, such as `train`."""
+    """For people, such as `train 40%`."""
     share: float
     """Of this piece, in [0, 1]."""
 
 
 Work = Generator[Advance, None, Pieces]
 """Makes a piece."""
+Made = TypeVar("Made")
+
+
+def part(
+    work: Generator[Advance, None, Made], first: float, last: float
+) -> Generator[Advance, None, Made]:
+    """The same work as a part of a larger one: its shares go from `first` to `last`."""
+    while True:
+        try:
+            advance = next(work)
+        except StopIteration as end:
+            made: Made = end.value
+            return made
+        yield replace(advance, share=first + (last - first) * advance.share)
 
 
 def train(
@@ -50,7 +65,8 @@ def train(
     last = time.monotonic()
     while fit.step < fit.steps:
         fit.advance()
-        yield Advance(what="train", share=fit.step / fit.steps)
+        share = fit.step / fit.steps
+        yield Advance(what=f"train {share:.0%}", share=share)
         if time.monotonic() - last > every:
             shelf.save(name, fit.arrays(), shared=shared)
             last = time.monotonic()
@@ -81,7 +97,7 @@ def write(
     texts = sampling.write(model, settings, lengths, start, seed=seed, device=device, first=before)
     for k, tokens in enumerate(texts, start=before + 1):
         done.append(tokens)
-        yield Advance(what="write", share=k / total)
+        yield Advance(what=f"write {k / total:.0%}", share=k / total)
         if k < total and time.monotonic() - last > every:
             last = time.monotonic()
             spent = np.array(seconds + last - started)

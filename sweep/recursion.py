@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import gpt_recursion, ground
+from models import gpt_recursion, ground, resumable
 from models.device import Device, deterministic
 from models.gpt_recursion import Record, State
 from models.gpt_setting import Setting
 from models.ground import Ground
 from models.resumable import Advance as Part
 from models.shelf import MissingPieceError
+from models.team import Team
 from sweep import texts
 from sweep.advance import Advance
 from sweep.grid import Cell
@@ -30,7 +31,12 @@ STATE = "state-{}"
 
 
 def recurse(
-    cell: Cell, folder: Path, shared: Path, checkpoint_seconds: float, place: Device
+    cell: Cell,
+    folder: Path,
+    shared: Path,
+    checkpoint_seconds: float,
+    place: Device,
+    team: Team | None = None,
 ) -> Generator[Advance, None, Curves]:
     """The curves of a GPT cell, each (R, M) and named like its metric, and besides
 
@@ -53,6 +59,7 @@ def recurse(
         seed=cell.seed,
         device=place,
         every=checkpoint_seconds,
+        team=team,
     )
     with deterministic(place):
         lost: set[int] = set()
@@ -72,21 +79,31 @@ def recurse(
 
 def _run(cell: Cell, setting: Setting, shelf: DiskShelf) -> Generator[Advance, None, Curves]:
     """From wherever the shelf stands to the last generation."""
-    base = yield from _told(ground.prepare(setting, shelf), cell, "p(0) and p(1)", 0.0, shelf)
+    ends = _shares(cell, setting)
+    preparing = resumable.part(ground.prepare(setting, shelf), 0, ends[0])
+    base = yield from _told(preparing, cell, "p(0) and p(1)", shelf)
     state, curves = _resumed(cell, shelf)
     while state.m < cell.generations:
         m = state.m + 1
-        work = gpt_recursion.step(setting, base, state, shelf)
-        done = (m - 1) / cell.generations
-        state, record = yield from _told(work, cell, f"generation {m}", done, shelf)
+        step = gpt_recursion.step(setting, base, state, shelf)
+        work = resumable.part(step, ends[m - 1], ends[m])
+        state, record = yield from _told(work, cell, f"generation {m}", shelf)
         curves = _longer(curves, record)
         shelf.save(STATE.format(m), curves | {"state/first": state.first})
         shelf.remove(STATE.format(m - 2))
         yield Advance(
-            cell=cell.id, what=f"generation {m}", share=m / cell.generations,
+            cell=cell.id, what=f"generation {m}", share=ends[m],
             curves=_finished(curves, base),
         )  # fmt: skip
     return _finished(curves, base)
+
+
+def _shares(cell: Cell, setting: Setting) -> list[float]:
+    """How much of the cell is done when p(1) is, and at the end of each generation, roughly."""
+    recipe, measuring = setting.recipe, 1 - gpt_recursion.TRAINED
+    first = 1 + recipe.measure.retrain + (recipe.truth == "trained") / cell.replicates
+    done = np.cumsum([first, measuring, *[1.0] * (cell.generations - 1)])
+    return [float(share) for share in done / done[-1]]
 
 
 def _resumed(cell: Cell, shelf: DiskShelf) -> tuple[State, dict[str, NDArray[Any]]]:
@@ -129,7 +146,7 @@ def _finished(curves: dict[str, NDArray[Any]], base: Ground) -> Curves:
 
 
 def _told(
-    work: Generator[Part, None, Any], cell: Cell, name: str, offset: float, shelf: DiskShelf
+    work: Generator[Part, None, Any], cell: Cell, name: str, shelf: DiskShelf
 ) -> Generator[Advance, None, Any]:
     """The same work, told as progress of the cell."""
     while True:
@@ -137,8 +154,7 @@ def _told(
             part = next(work)
         except StopIteration as end:
             return end.value
-        share = offset + part.share / cell.generations
-        what = f"{name}, {part.what} {part.share:.0%}"
+        what = f"{name}, {part.what}"
         notes = tuple(shelf.refused)
         shelf.refused.clear()
-        yield Advance(cell=cell.id, what=what, share=min(share, 1.0), notes=notes)
+        yield Advance(cell=cell.id, what=what, share=part.share, notes=notes)

@@ -68,10 +68,9 @@ def check(settings: Settings) -> None:
         except ValueError as error:
             raise ConfigError(f"model.{error}") from None
     usable = cluster.num_cpus or os.cpu_count() or 1
-    if cluster.kind == "local" and cluster.cpus_per_trial > usable:
+    if cluster.kind == "local" and cluster.cpus > usable:
         raise ConfigError(
-            f"cluster.cpus_per_trial: got {cluster.cpus_per_trial}; "
-            f"allowed: 1 to {usable}, the cores that Ray may use here"
+            f"{cluster.asks_for_cpus}; allowed: 1 to {usable}, the cores that Ray may use here"
         )
     if cluster.storage and not settings.dry_run and not cluster.storage.is_dir():
         raise ConfigError(
@@ -173,6 +172,7 @@ def execute(
                 limit_seconds=settings.cluster.limit_seconds,
                 device=settings.gpt.device if settings.gpt else "auto",
                 compiled=settings.gpt.compile if settings.gpt else None,
+                workers=settings.cluster.workers_per_trial,
             )
             if text is not None:
                 texts.keep(job.shared, text)
