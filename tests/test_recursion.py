@@ -14,8 +14,13 @@ from models.gpt_setting import Setting
 from models.recipe import Measure, Network, Recipe, Sampling, Training
 from models.schedules import Schedule
 from models.shelf import Memory, Pieces
+from sweep import texts
+from sweep.grid import expand
+from sweep.recursion import recurse
 from tests.bounds import bernstein
+from tests.compose import settings
 from tests.drive import finish, tell
+from tests.test_gpt_sweep import TINY
 
 CPU = Device(name="cpu", bfloat16=False, compiled=False)
 TEXT = corpus.embedded()
@@ -229,11 +234,30 @@ def test_progress_is_told_within_a_generation() -> None:
     given, shelf = setting(Schedule(name="full", n=45)), Memory()
     with deterministic(CPU):
         told, base = tell(ground.prepare(given, shelf))
-        assert {part.what for part in told} >= {"draw", "train"}
+        assert {part.what for part in told} >= {"draw", "train 25%"}
         state, _ = finish(gpt_recursion.step(given, base, gpt_recursion.init(given), shelf))
         told, _ = tell(gpt_recursion.step(given, base, state, shelf))
-    assert [p.share for p in told if p.what == "train"] == [0.25, 0.5, 0.75, 1.0]
-    assert {part.what for part in told} == {"write", "train"}
+    trained = [part.share for part in told if part.what.startswith("train")]
+    np.testing.assert_allclose(trained, [0.3, 0.5, 0.7, 0.9])
+    assert {part.what.split()[0] for part in told} == {"write", "train"}
+
+
+@pytest.mark.parametrize("truth", ["markov", "trained"])
+def test_progress_of_a_cell_neither_stands_still_nor_goes_back(tmp_path: Path, truth: str) -> None:
+    """Each training step and block of text is a part of the cell, p(0) and p(1) too."""
+    options = (*TINY, "grid.schedule=partial", "replicates=2", f"corpus.truth={truth}")
+    (cell, *_), _ = expand(settings(*options))
+    texts.keep(tmp_path / "shared", corpus.embedded())
+    told, _ = tell(recurse(cell, tmp_path / "a", tmp_path / "shared", 1e9, CPU))
+    shares = [advance.share for advance in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    steps = [a for a in told if "train" in a.what]
+    assert len({a.share for a in steps}) == len(steps)
+    # p(1) of both, twice, is as much work as two of the three generations; p(0) half of one.
+    ready = max(a.share for a in told if a.what.startswith("p(0)"))
+    prepared = 2 + (truth == "trained") / 2
+    assert ready == pytest.approx(prepared / (prepared + 0.1 + 2), rel=1e-6)
 
 
 def test_models_are_forgotten_once_out_of_reach() -> None:
