@@ -25,7 +25,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -40,12 +40,16 @@ from models.gradient import Gradient, Task
 
 SILENT_SECONDS = 600.0
 """How long one process waits for another within a step; the first step may compile."""
+START_SECONDS = 120.0
+"""How long a worker may take to come up: it imports torch."""
 END_SECONDS = 2.0
 """How long workers may take to end, or to say why they do."""
+UP = "up"
+"""What a worker says once; whatever else it says is why it failed."""
 WORKER = "import sys; from models.team import work; work(int(sys.argv[1]))"
 
 
-class LostWorkerError(RuntimeError):
+class LostWorkerError(Exception):
     """A worker ended, or does not answer; the message says which and why."""
 
 
@@ -146,16 +150,12 @@ class Team:
             self._workers.append((process, here))
         with self._heard():
             for rank, (_, line) in enumerate(self._workers, start=1):
-                line.send(
-                    Place(
-                        rank=rank, size=self.size, folder=folder,
-                        device=self._device, silent_seconds=self._silent,
-                    )
-                )  # fmt: skip
-            for _, line in self._workers:
-                if not line.poll(self._silent):
-                    raise TimeoutError
-                line.recv()  # it has come up
+                line.send(replace(self._place, rank=rank))
+            for rank, (_, line) in enumerate(self._workers, start=1):
+                if not line.poll(START_SECONDS):
+                    raise LostWorkerError(f"{self._name(rank)} is not up in {START_SECONDS:g} s")
+                if (said := line.recv()) != UP:
+                    raise LostWorkerError(f"{self._name(rank)} failed: {said}")
             _join(self._place)
         return self._place
 
@@ -174,19 +174,22 @@ class Team:
             raise LostWorkerError(self._loss()) from error
 
     def _loss(self) -> str:
+        """Which worker is lost, and why; those that miss it say nothing."""
         lines = {line: rank for rank, (_, line) in enumerate(self._workers, start=1)}
         for line in wait(list(lines), END_SECONDS):
             assert isinstance(line, Connection)
-            rank = lines[line]
-            process = self._workers[rank - 1][0]
-            name = f"worker {rank + 1} of {self.size} of this trial (process {process.pid})"
+            name = self._name(lines[line])
             try:
                 return f"{name} failed: {line.recv()}"
             except (OSError, EOFError):
-                code = process.wait(END_SECONDS)
+                code = self._workers[lines[line] - 1][0].wait(END_SECONDS)
                 how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
                 return f"{name} {how}; the same command goes on from the last checkpoint"
         return f"a worker of this trial did not answer in {self._silent:g} s"
+
+    def _name(self, rank: int) -> str:
+        process = self._workers[rank - 1][0]
+        return f"worker {rank + 1} of {self.size} of this trial (process {process.pid})"
 
 
 def work(file: int) -> None:
@@ -215,7 +218,7 @@ def _serve(line: Connection, orders: "queue.SimpleQueue[Any]") -> None:
     place: Place = orders.get()
     if place.device.name == "cuda":
         torch.cuda.set_device(place.rank)
-    line.send("up")
+    line.send(UP)
     _join(place)
     gradient: Gradient | None = None
     with deterministic(place.device):
@@ -226,8 +229,20 @@ def _serve(line: Connection, orders: "queue.SimpleQueue[Any]") -> None:
                 gradient = Gradient(model, order, place.device)
             else:
                 assert gradient is not None
-                _receive(gradient)
-                distributed.gather(gradient.rows(order, place.mine(gradient.shards)))
+                with _or_wait():
+                    _receive(gradient)
+                rows = gradient.rows(order, place.mine(gradient.shards))
+                with _or_wait():
+                    distributed.gather(rows)
+
+
+@contextlib.contextmanager
+def _or_wait() -> Iterator[None]:
+    """What a worker does with others: if one is lost, it is not this one that has to say so."""
+    try:
+        yield
+    except RuntimeError:
+        threading.Event().wait()  # for the end of the process that started this one
 
 
 def _join(place: Place) -> None:

@@ -136,22 +136,23 @@ def helpers(of: int) -> list[psutil.Process]:
     [
         (
             signal.SIGKILL,
-            r"worker 2 of 2 of this trial \(process \d+\) was killed by signal 9; the",
+            r"worker 3 of 4 of this trial \(process \d+\) was killed by signal 9; the",
         ),
-        (signal.SIGSTOP, "a worker of this trial did not answer in 2 s"),
+        (signal.SIGSTOP, "a worker of this trial did not answer in 5 s"),
     ],
 )
 def test_a_worker_that_is_lost_is_named(number: signal.Signals, message: str) -> None:
     with deterministic(CPU):
-        with Team(2, CPU, silent_seconds=2) as team:
-            one = fit(2, team)
+        size, seconds = (4, 60) if number == signal.SIGKILL else (2, 5)
+        with Team(size, CPU, silent_seconds=seconds) as team:
+            one = fit(size, team)
             one.advance()
-            (worker,) = helpers(os.getpid())
-            worker.send_signal(number)
+            workers = sorted(helpers(os.getpid()), key=lambda worker: worker.create_time())
+            workers[(size - 1) // 2].send_signal(number)
             with pytest.raises(LostWorkerError, match=message) as caught:
                 one.advance()
             assert "\n" not in str(caught.value)
-        assert not worker.is_running()
+        assert not any(worker.is_running() for worker in workers)
         with Team(2, CPU) as team:  # the next trial of this process
             again = fit(2, team)
             again.advance()
