@@ -49,6 +49,11 @@ def choose(precision: str, name: str = "auto", *, compiled: bool | None = None) 
     return Device(name=name, bfloat16=bfloat16, compiled=gpu if compiled is None else compiled)
 
 
+def gpus() -> int:
+    """How many GPUs this process sees."""
+    return torch.cuda.device_count()
+
+
 @contextlib.contextmanager
 def deterministic(device: Device) -> Iterator[None]:
     """One thread and fixed orders of summation, as they were before when the context ends."""

@@ -34,7 +34,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from models.device import Device, deterministic
+from models.device import Device, deterministic, gpus
 from models.gpt import GPT
 from models.gradient import Gradient, Task
 
@@ -82,11 +82,8 @@ class Team:
         self, size: int, device: Device, *, silent_seconds: float = SILENT_SECONDS
     ) -> None:
         """Raises ValueError if there are fewer GPUs than processes."""
-        if device.name == "cuda" and size > torch.cuda.device_count():
-            raise ValueError(
-                f"workers: got {size} on {torch.cuda.device_count()} GPUs; "
-                "allowed: as many as there are GPUs"
-            )
+        if device.name == "cuda" and size > gpus():
+            raise ValueError(f"workers: got {size}; allowed: up to {gpus()}, the GPUs seen here")
         self.size = size
         self._device, self._silent = device, silent_seconds
         self._workers: list[tuple[subprocess.Popen[bytes], Connection]] = []
@@ -118,13 +115,13 @@ class Team:
         """
         if self.size == 1:
             return gradient.rows(step, range(gradient.shards))
-        place = self._place or self._start()
+        place, weights = self._place or self._start(), _weights(gradient)
         with self._heard():
             if self._task is not gradient.task:
                 self._tell(gradient.task)
                 self._task = gradient.task
             self._tell(step)
-            distributed.broadcast(_weights(gradient), 0)
+            distributed.broadcast(weights, 0)
         mine = gradient.rows(step, place.mine(gradient.shards))
         found = [torch.empty_like(mine) for _ in range(self.size)]
         with self._heard():
@@ -170,10 +167,12 @@ class Team:
         """Turn whatever a lost worker leads to into one line that names it."""
         try:
             yield
+        except TimeoutError:
+            raise  # of who runs this, which has waited long enough for all of it
         except (RuntimeError, OSError, EOFError) as error:
-            raise LostWorkerError(self._loss()) from error
+            raise LostWorkerError(self._loss(error)) from error
 
-    def _loss(self) -> str:
+    def _loss(self, error: Exception) -> str:
         """Which worker is lost, and why; those that miss it say nothing."""
         lines = {line: rank for rank, (_, line) in enumerate(self._workers, start=1)}
         for line in wait(list(lines), END_SECONDS):
@@ -185,7 +184,7 @@ class Team:
                 code = self._workers[lines[line] - 1][0].wait(END_SECONDS)
                 how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
                 return f"{name} {how}; the same command goes on from the last checkpoint"
-        return f"a worker of this trial did not answer in {self._silent:g} s"
+        return f"a worker of this trial does not answer: {_line(error)}"
 
     def _name(self, rank: int) -> str:
         process = self._workers[rank - 1][0]
@@ -201,8 +200,12 @@ def work(file: int) -> None:
         _serve(line, orders)
     except Exception as error:
         with contextlib.suppress(OSError):
-            line.send(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+            line.send(f"{type(error).__name__}: {_line(error)}")
         os._exit(1)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def _listen(line: Connection, orders: "queue.SimpleQueue[Any]") -> None:

@@ -67,6 +67,15 @@ def check(settings: Settings) -> None:
             choose("auto", "cuda")
         except ValueError as error:
             raise ConfigError(f"model.{error}") from None
+    together = cluster.workers_per_trial
+    if cluster.kind == "inline" and together > 1 and settings.gpt and settings.gpt.device != "cpu":
+        from models.device import gpus
+
+        if 0 < gpus() < together:
+            raise ConfigError(
+                f"cluster.workers_per_trial: got {together}; allowed: up to {gpus()}, the GPUs of "
+                "this machine, or any number on its cores with model.device=cpu"
+            )
     usable = cluster.num_cpus or os.cpu_count() or 1
     if cluster.kind == "local" and cluster.cpus > usable:
         raise ConfigError(

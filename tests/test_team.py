@@ -1,9 +1,8 @@
 """Several processes for one network: the bits of one, and none of them left behind."""
 
+import contextlib
 import os
 import signal
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,8 +126,12 @@ def test_two_gpus_change_no_bit() -> None:
 
 def helpers(of: int) -> list[psutil.Process]:
     """Workers of teams below a process."""
-    below = psutil.Process(of).children(recursive=True)
-    return [p for p in below if "models.team" in " ".join(p.cmdline())]
+    found = []
+    for process in psutil.Process(of).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "models.team" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -138,7 +141,7 @@ def helpers(of: int) -> list[psutil.Process]:
             signal.SIGKILL,
             r"worker 3 of 4 of this trial \(process \d+\) was killed by signal 9; the",
         ),
-        (signal.SIGSTOP, "a worker of this trial did not answer in 5 s"),
+        (signal.SIGSTOP, "a worker of this trial does not answer: .*(?i:timed out)"),
     ],
 )
 def test_a_worker_that_is_lost_is_named(number: signal.Signals, message: str) -> None:
@@ -177,15 +180,6 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def found(what: Callable[[], list[psutil.Process]]) -> list[psutil.Process]:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if some := what():
-            return some
-        time.sleep(0.02)  # another process starts it
-    raise AssertionError("no worker in 60 s")
-
-
 def test_a_worker_killed_in_training_fails_the_cell_and_costs_no_bit(
     tmp_path: Path, alone: Path
 ) -> None:
@@ -216,7 +210,6 @@ def test_a_trial_killed_on_ray_leaves_no_worker_and_costs_no_bit(
     assert "Trainable" in " ".join(trial.cmdline())
     trial.kill()
     worker.wait(timeout=10)
-    found(lambda: helpers(process.pid))
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert "1 of 1 cells finished" in out
