@@ -1,9 +1,8 @@
 """Where a network runs: device, precision, threads; set in one place.
 
 One thread on a CPU: the number of threads changes the order of sums, and two
-processes of one thread each do more on two cores than two of two.
-
-Not covered: more than one GPU for one network.
+processes of one thread each do more on two cores than two of two. More cores,
+or GPUs, for one network are more processes (`models.team`).
 """
 
 import contextlib
@@ -48,6 +47,11 @@ def choose(precision: str, name: str = "auto", *, compiled: bool | None = None) 
     gpu = name == "cuda"
     bfloat16 = precision == "bfloat16" or (precision == "auto" and gpu)
     return Device(name=name, bfloat16=bfloat16, compiled=gpu if compiled is None else compiled)
+
+
+def gpus() -> int:
+    """How many GPUs this process sees."""
+    return torch.cuda.device_count()
 
 
 @contextlib.contextmanager

@@ -36,8 +36,10 @@ def data(
         "window": list(range(max(1, m - K + 1), m + 1)),
     }[rule.keeps]
     parts = []
-    for g in dict.fromkeys(kept):
-        parts.append((yield from _set(setting, truth, shelf, g, r)))
+    sets = list(dict.fromkeys(kept))
+    for k, g in enumerate(sets):
+        work = _set(setting, truth, shelf, g, r)
+        parts.append((yield from resumable.scaled(work, k / len(sets), 1 / len(sets))))
     found = documents.joined(parts)
     if rule.subsample:
         rng = np.random.Generator(np.random.Philox(key=derive(setting.root, "choose", r, m)))
@@ -119,7 +121,7 @@ def trained(
             training.load_weights(network, last)
         return Fit(
             network, recipe.training, corpus, validation,
-            aligned=setting.aligned, seed=seed, device=setting.device,
+            aligned=setting.aligned, seed=seed, device=setting.device, team=setting.team,
         )  # fmt: skip
 
     fit = yield from resumable.train(

@@ -16,6 +16,7 @@ from models.device import Device
 from models.recipe import GPT_STREAM, Recipe
 from models.schedules import Schedule
 from models.streams import derive
+from models.team import Team
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ class Setting:
     device: Device
     every: float = 60.0
     """Seconds between two checkpoints within one training or writing."""
+    team: Team | None = None
+    """The processes that train a network together; None: this one alone."""
 
     @property
     def letters(self) -> str:

@@ -129,7 +129,7 @@ def _truth(setting: Setting, shelf: Shelf) -> Generator[Advance, None, Truth]:
             model = GPT(recipe.network, setting.s, generator(derive(seed, "weights")))
             return Fit(
                 model, recipe.training, fitted, rest,
-                aligned=False, seed=seed, device=setting.device,
+                aligned=False, seed=seed, device=setting.device, team=setting.team,
             )  # fmt: skip
 
         fit = yield from resumable.train(

@@ -68,6 +68,9 @@ class Training:
     """One of `PRECISIONS`; auto is bfloat16 on a GPU and float32 on a CPU."""
     evaluations: int
     """Measurements of the validation loss within one generation."""
+    shards: int | None = None
+    """Parts that a batch is cut into, each with dropout of its own, so that as many processes
+    can share a step; part of the result, which the processes are not. None: one."""
 
     def length(self, tokens: int, context: int) -> int:
         """Optimiser steps on a corpus of so many tokens."""

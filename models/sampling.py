@@ -27,9 +27,9 @@ from torch import Tensor
 from models.corpus import Tokens
 from models.device import Device
 from models.gpt import GPT
+from models.gradient import precision
 from models.recipe import Sampling
 from models.streams import derive
-from models.training import precision
 
 
 def blocks(documents: int, sampling: Sampling) -> int:

@@ -7,8 +7,6 @@
 Every random draw of a step is seeded from (seed, step), so a run that is cut
 needs its weights and the moments of AdamW, and no state of a generator, to go
 on to the same bits (on one machine type).
-
-Not covered: accumulated gradients, more than one GPU.
 """
 
 import math
@@ -20,14 +18,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from models import documents
-from models.device import Device, reseed
+from models.device import Device
 from models.documents import MISSING, Documents
 from models.gpt import GPT
+from models.gradient import Gradient, Task, error, precision
 from models.recipe import Training
-from models.streams import derive
+from models.team import Team
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -53,13 +51,8 @@ def loss(model: GPT, docs: Documents, device: Device, batch: int) -> float:
         for k in range(0, len(inputs), batch):
             x = torch.from_numpy(inputs[k : k + batch]).to(device.name).long()
             y = torch.from_numpy(targets[k : k + batch]).to(device.name)
-            total += _loss(model(x), y, "sum").double()
+            total += error(model(x), y).double()
     return float(total) / int((targets != MISSING).sum())
-
-
-def precision(device: Device) -> torch.autocast:
-    """The context in which a network is evaluated."""
-    return torch.autocast(device.name, torch.bfloat16, enabled=device.bfloat16)
 
 
 def learning_rate(training: Training, step: int, steps: int) -> float:
@@ -94,10 +87,14 @@ class Fit:
         aligned: bool,
         seed: int,
         device: Device,
+        team: Team | None = None,
     ) -> None:
-        """Prepare to fit. Raises ValueError if the corpus has no window to train on."""
+        """Prepare to fit. Raises ValueError if the corpus has no window to train on.
+
+        team: the processes that share the work; None: this one alone.
+        """
         self.model, self.training, self.device = model.to(device.name), training, device
-        self._validation, self._seed = validation, seed
+        self._validation, self._team = validation, team
         self.steps = training.length(len(corpus.tokens), model.network.context)
         at = np.unique(np.linspace(0, self.steps, training.evaluations + 1).round())
         self.at = at[at > 0]
@@ -108,10 +105,11 @@ class Fit:
         self.timed = 0
         self._mark: tuple[float, int] | None = None
         self._sum = torch.zeros((), device=device.name)
-        self._batches = _Batches(
-            corpus, model.network.context, training, aligned=aligned, device=device
-        )
-        self._forward = torch.compile(model) if device.compiled else model
+        task = Task(
+            network=model.network, s=model.s, training=training,
+            corpus=corpus, aligned=aligned, seed=seed,
+        )  # fmt: skip
+        self._gradient = Gradient(self.model, task, device)
         matrices = [p for p in model.parameters() if p.dim() > 1]
         others = [p for p in model.parameters() if p.dim() <= 1]
         self._optimizer = torch.optim.AdamW(
@@ -127,20 +125,14 @@ class Fit:
     def advance(self) -> None:
         """One step, and the losses if it is time for them."""
         model, training = self.model, self.training
-        model.train()
-        x, y = self._batches.take(derive(self._seed, "batch", self.step))
-        if model.network.dropout > 0:
-            reseed(self.device, derive(self._seed, "dropout", self.step))
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(training, self.step, self.steps)
-        with precision(self.device):
-            error = _loss(self._forward(x), y, "mean")
-        torch.autograd.backward([error])
+        found = self._backward()
         if training.clip > 0:
             torch.nn.utils.clip_grad_norm_(model.parameters(), training.clip)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        self._sum += error.detach()
+        self._sum += found
         self.step += 1
         if self.step == self.at[len(self.val)]:
             since = self.step - (int(self.at[len(self.val) - 1]) if self.val else 0)
@@ -152,6 +144,15 @@ class Fit:
         if self._mark is None:
             float(self._sum)  # waits for a GPU
             self._mark = time.perf_counter(), self.step
+
+    def _backward(self) -> Tensor:
+        """Leave the gradient of this step in the network; gives its loss."""
+        gradient = self._gradient
+        if gradient.shards == 1:
+            return gradient.whole(self.step)
+        if self._team is None:
+            return gradient.put(gradient.rows(self.step, range(gradient.shards)))
+        return gradient.put(self._team.rows(gradient, self.step))
 
     def _time(self) -> None:
         """Count the time since the mark, once a GPU has done its work."""
@@ -199,69 +200,3 @@ class Fit:
         self.seconds = float(arrays["seconds"])
         self.val, self.train = list(map(float, arrays["val"])), list(map(float, arrays["train"]))
         self._sum.copy_(torch.from_numpy(np.array(arrays["sum"])))
-
-
-class _Batches:
-    """The windows of a corpus, gathered on the device that holds it."""
-
-    def __init__(
-        self,
-        corpus: Documents,
-        context: int,
-        training: Training,
-        *,
-        aligned: bool,
-        device: Device,
-    ) -> None:
-        self._device, self._batch, self._training = device.name, training.batch, training
-        # Room behind the last token, so that a window of a short last document can be gathered.
-        padded = np.append(corpus.tokens, np.zeros(context + 1, np.uint8))
-        self._tokens = torch.from_numpy(padded).to(device.name)
-        count = documents.windows(corpus, context, aligned=aligned)
-        if count.sum() == 0:
-            raise ValueError(f"corpus: no document is longer than the context, {context} tokens")
-        self._starts, self._lengths = corpus.starts, corpus.lengths
-        self._short = bool((corpus.lengths <= context).any())
-        self._ends = (
-            np.cumsum(np.where(corpus.real, count, 0)),
-            np.cumsum(np.where(corpus.real, 0, count)),
-        )
-        self._offsets = torch.arange(context + 1, device=device.name)
-
-    def take(self, seed: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets, shape (B, C), of the windows that the seed picks."""
-        u = np.random.Generator(np.random.Philox(key=seed)).random((2, self._batch))
-        (real, other), B = self._ends, self._batch
-        share = self._training.real_share
-        if share is None or real[-1] == 0 or other[-1] == 0:
-            share = real[-1] / (real[-1] + other[-1])
-        from_real = u[1] < share
-        index = (u[0] * np.where(from_real, real[-1], other[-1])).astype(np.int64)
-        which = np.where(
-            from_real,
-            np.searchsorted(real, index, side="right"),
-            np.searchsorted(other, index, side="right"),
-        )
-        before = np.where(from_real, np.append(0, real)[which], np.append(0, other)[which])
-        start = self._starts[which] + index - before
-        at = self._sent(start)[:, None] + self._offsets
-        found = self._tokens[at].long()
-        x, y = found[:, :-1], found[:, 1:]
-        if self._short:
-            end = self._sent(self._starts[which] + self._lengths[which])
-            y = torch.where(at[:, 1:] < end[:, None], y, MISSING)
-        assert len(x) == B
-        return x, y
-
-    def _sent(self, numbers: NDArray[np.int64]) -> Tensor:
-        """On the device, without waiting for it."""
-        tensor = torch.from_numpy(numbers)
-        if self._device == "cpu":
-            return tensor
-        return tensor.pin_memory().to(self._device, non_blocking=True)
-
-
-def _loss(logits: Tensor, targets: Tensor, reduction: str) -> Tensor:
-    return functional.cross_entropy(
-        logits.float().flatten(0, 1), targets.flatten(), ignore_index=MISSING, reduction=reduction
-    )

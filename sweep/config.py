@@ -186,9 +186,8 @@ def parse(config: Mapping[str, Any]) -> Settings:
             if mapping[key] == "???":
                 raise ConfigError(f"{path}: has to be given, as {path}=VALUE")
     grid, source = sections["grid"], sections["source"]
-    cluster = parse_cluster(sections["cluster"])
-
     gpt = parse_gpt(sections["model"]) if model == "gpt" else None
+    cluster = parse_cluster(sections["cluster"], gpt.training.shards or 1 if gpt else None)
     corpus = parse_corpus(sections["corpus"])
     if gpt and corpus.truth == "markov" and corpus.order > gpt.network.context:
         raise ConfigError(

@@ -11,8 +11,8 @@ from sweep.checks import ConfigError
 
 KINDS = ("local", "ray", "inline")
 COMMON = (
-    "kind", "cpus_per_trial", "gpus_per_trial", "checkpoint_seconds", "limit_seconds",
-    "max_failures",
+    "kind", "cpus_per_trial", "gpus_per_trial", "workers_per_trial", "checkpoint_seconds",
+    "limit_seconds", "max_failures",
 )  # fmt: skip
 OWN: Mapping[str, tuple[str, ...]] = {
     "local": ("num_cpus",),
@@ -33,7 +33,10 @@ class Cluster:
     """Cores that Ray may use; None: all. Not for ray, whose nodes have said what they have."""
     cpus_per_trial: int
     gpus_per_trial: float | None
-    """None: half a GPU for a GPT if Ray has one, else none."""
+    """None: for a GPT half a GPU, or one for each of several workers, if a node has them; else
+    none."""
+    workers_per_trial: int
+    """Processes that train one GPT together, each with a CPU and a GPU of its own."""
     checkpoint_seconds: float
     """How often a long cell keeps its state."""
     limit_seconds: float | None
@@ -45,6 +48,18 @@ class Cluster:
     storage: Path | None
     """Folder that every node sees, for all state; None unless kind is ray."""
 
+    @property
+    def cpus(self) -> int:
+        """That a trial asks for: one a worker at least."""
+        return max(self.cpus_per_trial, self.workers_per_trial)
+
+    @property
+    def asks_for_cpus(self) -> str:
+        """The key that asks for them, for refusals."""
+        if self.workers_per_trial > self.cpus_per_trial:
+            return f"cluster.workers_per_trial: got {self.workers_per_trial}, a CPU each"
+        return f"cluster.cpus_per_trial: got {self.cpus_per_trial}"
+
 
 def needed(cluster: Mapping[str, Any]) -> tuple[str, ...]:
     """The keys that the group must hold; they follow from its kind."""
@@ -52,8 +67,8 @@ def needed(cluster: Mapping[str, Any]) -> tuple[str, ...]:
     return (*COMMON, *OWN.get(kind if isinstance(kind, str) else "", ()))
 
 
-def parse_cluster(cluster: Mapping[str, Any]) -> Cluster:
-    """Raises ConfigError."""
+def parse_cluster(cluster: Mapping[str, Any], shards: int | None = None) -> Cluster:
+    """Raises ConfigError. shards: parts of a GPT's batch; None: the model is no GPT."""
 
     def count(key: str, low: int, high: int) -> int:
         return checks.whole(cluster[key], f"cluster.{key}", low, high)
@@ -62,12 +77,15 @@ def parse_cluster(cluster: Mapping[str, Any]) -> Cluster:
     for key in cluster:
         if key not in (*COMMON, *OWN[kind]):
             raise ConfigError(f"cluster.{key}: is not a key of cluster={kind}; leave it out")
-    limit = cluster["limit_seconds"]
+    limit, gpus = cluster["limit_seconds"], _gpus(cluster["gpus_per_trial"])
+    given = cluster["workers_per_trial"]
+    workers = None if given is None else count("workers_per_trial", 1, 1024)
     return Cluster(
         kind=kind,
         num_cpus=None if cluster.get("num_cpus") is None else count("num_cpus", 1, 4096),
         cpus_per_trial=count("cpus_per_trial", 1, 4096),
-        gpus_per_trial=_gpus(cluster["gpus_per_trial"]),
+        gpus_per_trial=gpus,
+        workers_per_trial=_workers(workers, gpus, shards),
         checkpoint_seconds=checks.real(
             cluster["checkpoint_seconds"], "cluster.checkpoint_seconds", 0, 1e6, "a number from 0"
         ),
@@ -87,6 +105,30 @@ def _gpus(value: Any) -> float | None:
     found = checks.real(value, "cluster.gpus_per_trial", 0, 1024, allowed)
     if found > 1 and found != int(found):  # Ray gives parts of one GPU alone
         raise ConfigError(f"cluster.gpus_per_trial: got {value}; allowed: {allowed}")
+    return found
+
+
+def _workers(given: int | None, gpus: float | None, shards: int | None) -> int:
+    """As many as GPUs, unless the key says it."""
+    found = given or max(1, int(gpus or 0))
+    if shards is None:  # counting is done in one process
+        if found == given != 1:
+            raise ConfigError(
+                f"cluster.workers_per_trial: got {given} with model=statistical; allowed: 1 or null"
+            )
+        return 1
+    field = f"cluster.workers_per_trial: got {given}"
+    if given is None:
+        field = f"cluster.gpus_per_trial: got {gpus:g}, so {found} workers," if gpus else ""
+    elif gpus and given != max(1, int(gpus)):
+        raise ConfigError(
+            f"{field} with gpus_per_trial={gpus:g}; allowed: {max(1, int(gpus))}, one for each GPU"
+        )
+    if shards % found:
+        raise ConfigError(
+            f"{field} with model.training.shards={shards}; allowed: a divisor of it, such as "
+            f"model.training.shards={found}, which cuts each batch into as many parts"
+        )
     return found
 
 

@@ -129,6 +129,12 @@ def _training(section: Mapping[str, Any]) -> Training:
     def not_negative(key: str) -> float:
         return checks.real(section[key], f"{at}.{key}", 0, 1e6, "a number from 0")
 
+    # One is stored as none, as it was before there was the key.
+    shards = (
+        None
+        if section["shards"] is None
+        else checks.whole(section["shards"], f"{at}.shards", 1, 1024)
+    )
     steps = section["steps"]
     if (steps is None) == (section["epochs"] is None):
         raise ConfigError(
@@ -153,7 +159,13 @@ def _training(section: Mapping[str, Any]) -> Training:
         else checks.real(section["real_share"], f"{at}.real_share", 0, 1, "a number from 0 to 1"),
         precision=checks.choice(section["precision"], f"{at}.precision", PRECISIONS),
         evaluations=checks.whole(section["evaluations"], f"{at}.evaluations", 1, 10_000),
+        shards=None if shards == 1 else shards,
     )
+    if training.batch % (training.shards or 1):
+        raise ConfigError(
+            f"{at}.shards: got {training.shards} with batch={training.batch}; "
+            "allowed: a divisor of model.training.batch"
+        )
     for key in ("warmup", "evaluations"):
         if training.steps is not None and getattr(training, key) > training.steps:
             raise ConfigError(

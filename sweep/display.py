@@ -1,4 +1,4 @@
-"""What the pages of MLflow show of a sweep: views with charts, colours, a note with the findings."""
+"""What the pages of MLflow show of a sweep: charts, colours, a note with what was found."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -227,13 +227,16 @@ def run(
     gpus = cluster.gpus_per_trial
     if gpus is None:
         networks = job.device != "cpu" and any(cell.recipe is not None for cell in cells)
-        gpus = 0.5 if networks and any(node.gpus for node in found) else 0.0
+        each = 0.5 if job.workers == 1 else float(job.workers)
+        fits = any(node.slots(cluster.cpus, each) for node in found)
+        gpus = each if networks and fits else 0.0
     if gpus == 0 and job.device == "auto":
         job = replace(job, device="cpu")  # no trial has asked for a GPU
-    slots = max(1, sum(node.slots(cluster.cpus_per_trial, gpus) for node in found))
+    slots = max(1, sum(node.slots(cluster.cpus, gpus) for node in found))
     begin(slots)
     units = groups.split(cells) if job.address.grouped else [[cell] for cell in cells]
-    packs = packing.pack([sum(map(packing.seconds, unit)) for unit in units], slots)
+    costs = [sum(map(packing.seconds, unit)) / job.workers for unit in units]
+    packs = packing.pack(costs, slots)
     work = [[cell for i in indices for cell in units[i]] for indices in packs]
     storage = store.state / "tune"
     begun = storage / job.address.parent / "begun"
@@ -250,7 +253,9 @@ def run(
                 environment=_environment(),
             ),
             tune.PlacementGroupFactory(
-                [{"CPU": cluster.cpus_per_trial, "GPU": gpus}], strategy="SPREAD"
+                # One bundle, which is on one node, as the workers of a network have to be.
+                [{"CPU": cluster.cpus, "GPU": gpus}],
+                strategy="SPREAD",
             ),
         ),
         param_space={"pack": tune.grid_search(list(range(len(packs))))},

@@ -33,7 +33,7 @@ class Node:
     gpus: float
 
     def slots(self, cpus: int, gpus: float) -> int:
-        """How many trials it can run at once; one GPU may be parted, two are not pooled."""
+        """How many trials it can run at once; one GPU may be parted; several are on one node."""
         found = int(self.cpus / cpus)
         if gpus > 0:
             each = int(1 / gpus + 1e-9) * int(self.gpus) if gpus < 1 else int(self.gpus / gpus)
@@ -43,12 +43,14 @@ class Node:
 
 def check_fit(nodes: Sequence[Node], cluster: Cluster) -> None:
     """Refuse a trial that fits on no node: it would wait for ever. Raises ConfigError."""
-    cpus, gpus = cluster.cpus_per_trial, cluster.gpus_per_trial or 0.0
-    most = {"cpus": max(n.cpus for n in nodes), "gpus": max(n.gpus for n in nodes)}
-    for what, asked in (("cpus", cpus), ("gpus", gpus)):
-        if asked > most[what]:
+    cpus, gpus = cluster.cpus, cluster.gpus_per_trial or 0.0
+    for key, asked, most in (
+        (cluster.asks_for_cpus, cpus, max(n.cpus for n in nodes)),
+        (f"cluster.gpus_per_trial: got {gpus:g}", gpus, max(n.gpus for n in nodes)),
+    ):
+        if asked > most:
             raise ConfigError(
-                f"cluster.{what}_per_trial: got {asked:g}; allowed: up to {most[what]:g}, the most "
+                f"{key}; allowed: up to {most:g}, the most "
                 f"that one of the {len(nodes)} nodes of this cluster has"
             )
     if not any(node.slots(cpus, gpus) for node in nodes):

@@ -19,6 +19,10 @@ PACK_SECONDS = 5.0
 """Work that makes the cost of a pack small."""
 CPU_OPERATIONS = 9e10
 """Operations that one core does in a second while it trains."""
+STEP_SECONDS = 0.4e-3
+"""Of a training step for each layer, and once more, however small they are."""
+WRITE_SECONDS, JUDGE_SECONDS = 6e-6, 12e-6
+"""To write, and to write and judge, a token, however small the network is."""
 PACKS_PER_SLOT = 4
 """Packs each worker should get, if that leaves them PACK_SECONDS / PACKS_PER_SLOT or more, so
 that none waits long for the last."""
@@ -28,7 +32,7 @@ def seconds(cell: Cell) -> float:
     """Estimated seconds to compute and log a cell on one core."""
     schedule, M = cell.schedule, cell.generations
     if cell.recipe is not None:
-        return _training_seconds(cell, cell.recipe)
+        return _network_seconds(cell, cell.recipe)
     if cell.contexts is not None:
         table = cell.contexts.count(cell.source.s) * cell.source.s
         samples = schedule.largest_total(M) * (cell.contexts.draw == "text")
@@ -90,16 +94,26 @@ def generation_seconds(cell: Cell, m: int) -> float:
     return cost * 1e-9
 
 
-def _training_seconds(cell: Cell, recipe: Recipe) -> float:
-    """Six operations a parameter and token, and half of that again for all the rest."""
-    network, training, M = recipe.network, recipe.training, cell.generations
-    size = network_size(network, cell.source.s)
-    tokens = sum(
-        training.length(cell.schedule.total(m), network.context) for m in range(1, M + 1)
-    ) * (training.batch * network.context)
+def _network_seconds(cell: Cell, recipe: Recipe) -> float:
+    """Training: six operations a parameter and token, and half of that again for all the rest;
+    a forward pass: two. Where networks are tiny, calls and the counting of k-grams outweigh them.
+    """
+    network, training, measure, M = (
+        recipe.network,
+        recipe.training,
+        recipe.measure,
+        cell.generations,
+    )
+    forward = 2 * network_size(network, cell.source.s) / CPU_OPERATIONS
+    steps = sum(training.length(cell.schedule.total(m), network.context) for m in range(1, M + 1))
+    step = STEP_SECONDS * (1 + network.layers) * (training.shards or 1)
+    step += 1.5 * 3 * forward * training.batch * network.context
+    fit = steps * step + M * forward * training.evaluations * measure.validation
     # p(1) a second time, and p(0), are one generation more each; others may have made them.
-    more = (recipe.measure.retrain + (recipe.truth == "trained") / cell.replicates) / M
-    return 1.5 * 6 * size * tokens * (1 + more) * cell.replicates / CPU_OPERATIONS
+    more = (measure.retrain + (recipe.truth == "trained") / cell.replicates) / M
+    write = (cell.schedule.n or 0) * (WRITE_SECONDS + forward)
+    judge = measure.tokens * (JUDGE_SECONDS + 2 * forward)
+    return cell.replicates * (fit * (1 + more) + M * (write + judge)) + logging_seconds(cell)
 
 
 def pack(costs: Sequence[float], slots: int) -> list[list[int]]:

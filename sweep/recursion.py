@@ -20,6 +20,7 @@ from models.gpt_setting import Setting
 from models.ground import Ground
 from models.resumable import Advance as Part
 from models.shelf import MissingPieceError
+from models.team import Team
 from sweep import texts
 from sweep.advance import Advance
 from sweep.grid import Cell
@@ -30,7 +31,12 @@ STATE = "state-{}"
 
 
 def recurse(
-    cell: Cell, folder: Path, shared: Path, checkpoint_seconds: float, place: Device
+    cell: Cell,
+    folder: Path,
+    shared: Path,
+    checkpoint_seconds: float,
+    place: Device,
+    team: Team | None = None,
 ) -> Generator[Advance, None, Curves]:
     """The curves of a GPT cell, each (R, M) and named like its metric, and besides
 
@@ -53,6 +59,7 @@ def recurse(
         seed=cell.seed,
         device=place,
         every=checkpoint_seconds,
+        team=team,
     )
     with deterministic(place):
         lost: set[int] = set()

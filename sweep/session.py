@@ -179,6 +179,7 @@ class Session:
             limit_seconds=settings.cluster.limit_seconds,
             device=settings.gpt.device if settings.gpt else "auto",
             compiled=settings.gpt.compile if settings.gpt else None,
+            workers=settings.cluster.workers_per_trial,
         )
 
     def _interrupted(self) -> int:

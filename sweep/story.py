@@ -52,11 +52,19 @@ def check(settings: Settings) -> None:
             choose("auto", "cuda")
         except ValueError as error:
             raise ConfigError(f"model.{error}") from None
+    together = cluster.workers_per_trial
+    if cluster.kind == "inline" and together > 1 and settings.gpt and settings.gpt.device != "cpu":
+        from models.device import gpus
+
+        if 0 < gpus() < together:
+            raise ConfigError(
+                f"cluster.workers_per_trial: got {together}; allowed: up to {gpus()}, the GPUs of "
+                "this machine, or any number on its cores with model.device=cpu"
+            )
     usable = cluster.num_cpus or os.cpu_count() or 1
-    if cluster.kind == "local" and cluster.cpus_per_trial > usable:
+    if cluster.kind == "local" and cluster.cpus > usable:
         raise ConfigError(
-            f"cluster.cpus_per_trial: got {cluster.cpus_per_trial}; "
-            f"allowed: 1 to {usable}, the cores that Ray may use here"
+            f"{cluster.asks_for_cpus}; allowed: 1 to {usable}, the cores that Ray may use here"
         )
     if cluster.storage and not settings.dry_run and not cluster.storage.is_dir():
         raise ConfigError(

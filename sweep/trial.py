@@ -45,6 +45,8 @@ class Job:
     """Where a GPT runs, see `models.device.choose`."""
     compiled: bool | None = None
     """Whether a GPT is compiled, see there."""
+    workers: int = 1
+    """Processes that train one GPT together, see `models.team`."""
     donors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Cell id -> run and artifact with the curves of a cell that another sweep has finished."""
     driver: int = 0
@@ -70,11 +72,13 @@ def compute(cell: Cell, job: Job) -> Generator[Advance, None, Curves]:
     if cell.recipe is None:
         return (yield from simulate(cell, job.address.spool, job.checkpoint_seconds))
     from models.device import choose  # imports torch, which statistical sweeps never do
+    from models.team import Team
     from sweep.recursion import recurse
 
     place = choose(cell.recipe.training.precision, job.device, compiled=job.compiled)
-    folder = job.address.spool
-    return (yield from recurse(cell, folder, job.shared, job.checkpoint_seconds, place))
+    folder, every = job.address.spool, job.checkpoint_seconds
+    with Team(job.workers, place) as team:
+        return (yield from recurse(cell, folder, job.shared, every, place, team))
 
 
 def run_cells(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from models import corpus, documents, judging, sampling, training
+from models import corpus, documents, gradient, judging, sampling, training
 from models.device import Device, choose, deterministic, generator
 from models.documents import MISSING, Documents
 from models.gpt import GPT
@@ -176,7 +176,7 @@ def test_the_first_tokens_of_documents_follow_their_law() -> None:
 def test_batches_are_windows_of_documents(aligned: bool) -> None:
     """Every window of the corpus, and no other, is a batch's; short ones are masked."""
     data = texts([7, 7, 4] if aligned else [9, 8, 7], real=1)
-    batches = training._Batches(data, 6, TRAINING, aligned=aligned, device=CPU)
+    batches = gradient.Batches(data, 6, TRAINING, aligned=aligned, device=CPU)
     allowed = set()
     for a, k in zip(data.starts, data.lengths, strict=True):
         for first in [a] if aligned else range(a, a + k - 6):
@@ -197,7 +197,7 @@ def test_the_share_of_real_windows_can_be_set() -> None:
     data = texts([100, 900], real=1)
     for share, expected in ((None, 94 / (94 + 894)), (0.5, 0.5), (0.0, 0.0), (1.0, 1.0)):
         recipe = replace(TRAINING, real_share=share, batch=10_000)
-        batches = training._Batches(data, 6, recipe, aligned=False, device=CPU)
+        batches = gradient.Batches(data, 6, recipe, aligned=False, device=CPU)
         padded = Documents(
             tokens=np.repeat(np.array([0, 1], np.uint8), [100, 900]),
             lengths=data.lengths, real=data.real,
@@ -291,7 +291,7 @@ def test_a_step_is_that_of_plain_pytorch() -> None:
     )  # fmt: skip
     with deterministic(CPU):
         for i in range(4):
-            x, y = ours._batches.take(derive(7, "batch", i))
+            x, y = ours._gradient._batches.take(derive(7, "batch", i))
             loss = torch.nn.functional.cross_entropy(model(x).flatten(0, 1), y.flatten())
             plain.zero_grad()
             torch.autograd.backward([loss])

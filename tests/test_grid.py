@@ -95,6 +95,15 @@ def test_packs_share_the_cost_of_a_trial_and_the_work() -> None:
     assert len(packing.pack([60.0] * 6, 2)) == 6  # long cells go alone
 
 
+def test_tiny_networks_are_spread_over_cores() -> None:
+    """Steps of 0.1 M operations are estimated by what calls and texts cost: a second a cell."""
+    tiny = ("model.training.batch=4", "model.training.steps=40")
+    cells, _ = expand(settings("+experiment=gpt_demo", *tiny))
+    costs = [packing.seconds(cell) for cell in cells]
+    assert all(1 < cost < 3 for cost in costs)
+    assert len(packing.pack(costs, 2)) == 3
+
+
 def test_axes_that_move_together() -> None:
     def names(*overrides: str) -> list[str]:
         return [cell.name for cell in expand(settings("+experiment=partial", *overrides))[0]]

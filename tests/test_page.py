@@ -208,7 +208,7 @@ def test_ids_that_cannot_be_followed_are_refused(store: Path, tmp_path: Path) ->
         with pytest.raises(ConfigError, match=re.escape(message)) as error:
             rebuilt(store, tmp_path, asked)
         assert "\n" not in str(error.value)
-    from sweep.compare import MOST_SWEEPS, pick
+    from sweep.stored import MOST_SWEEPS, pick
 
     tracker = parents(store)[0][0]
     twins = [(tracker, one), (tracker, other)]

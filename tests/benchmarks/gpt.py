@@ -4,9 +4,11 @@ Runs without Ray, on a machine that has torch and numpy alone.
 """
 
 import multiprocessing
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from models.device import Device, choose, deterministic, generator
 from models.documents import Documents
 from models.gpt import GPT
 from models.recipe import Network, Sampling, Training
+from models.team import Team
 from models.training import Fit
 from tests.benchmarks import Table, fastest
 from tests.benchmarks.nanogpt import Peer, get_batch
@@ -37,13 +40,31 @@ CPU = Device(name="cpu", bfloat16=False, compiled=False)
 
 def main() -> list[Table]:
     tables = [_small()]
+    if (os.cpu_count() or 1) > 1:
+        tables.append(
+            _together(
+                CPU,
+                {
+                    "width 64, batch 32": (SMALL, 32),
+                    "width 256, batch 32": (
+                        replace(SMALL, layers=4, embedding=256, context=64, heads=4),
+                        32,
+                    ),
+                },
+                "two cores",
+            )
+        )
     if torch.cuda.is_available():
+        if torch.cuda.device_count() > 1:
+            tables.append(
+                _together(choose("auto", "cuda"), {"the paper's": (PAPER, 256)}, "two GPUs")
+            )
         return [*tables, *_gpu()]
     note = (
         "No GPU here: the paper's preset was not measured. On a machine with one, "
         "python -m tests.benchmarks gpt adds that table (torch and numpy suffice)."
     )
-    return [*tables[:-1], replace(tables[-1], note=f"{tables[-1].note} {note}")]
+    return [*tables[:-1], replace(tables[-1], note=f"{tables[-1].note} {note}".strip())]
 
 
 def _small() -> Table:
@@ -65,6 +86,27 @@ def _small() -> Table:
         header=["", "ours", "nanoGPT's recipe", "ratio"],
         rows=rows,
         note="The peer samples as nanoGPT does: batch 1, without a cache.",
+    )
+
+
+def _together(device: Device, networks: dict[str, tuple[Network, int]], places: str) -> Table:
+    """One network trained by two processes, against one process; by turns."""
+    rows = []
+    for name, (network, batch) in networks.items():
+        recipe, per_step = replace(RECIPE, batch=batch), batch * network.context
+        halves, steps = replace(recipe, shards=2), max(1, 2**21 // GPT(network, S).size())
+        with deterministic(device), Team(2, device) as team:
+            whole, cut, shared = (
+                _done(partial(_steps(network, device, *given), steps), device)
+                for given in ((recipe,), (halves,), (halves, team))
+            )
+            seconds = fastest(whole, cut, shared, rounds=4)
+        speeds = [steps * per_step / t for t in seconds]
+        rows.append([name, *(f"{speed:,.0f}" for speed in speeds), f"x{speeds[2] / speeds[0]:.3g}"])
+    return Table(
+        title=f"GPT, one network on {places}: tokens a second",
+        header=["", "one process", "in two shards", "two processes", "two to one"],
+        rows=rows,
     )
 
 
@@ -133,21 +175,23 @@ def _two() -> float:
         return sum(pool.map(_train_for, [20.0, 20.0], chunksize=1))
 
 
-def _done(work: Callable[[], object]) -> Callable[[], object]:
+def _done(work: Callable[[], object], device: Device | None = None) -> Callable[[], object]:
     """The same work, waited for."""
 
     def run() -> None:
         work()
-        torch.cuda.synchronize()
+        if device is None or device.name == "cuda":
+            torch.cuda.synchronize()
 
     return run
 
 
-def _steps(network: Network, device: Device, recipe: Training) -> Callable[[int], object]:
+def _steps(
+    network: Network, device: Device, recipe: Training, team: Team | None = None
+) -> Callable[[int], object]:
     """A function that does so many training steps."""
-    fit = Fit(
-        GPT(network, S, generator(0)), recipe, DATA, DATA, aligned=False, seed=1, device=device
-    )
+    model = GPT(network, S, generator(0))
+    fit = Fit(model, recipe, DATA, DATA, aligned=False, seed=1, device=device, team=team)
 
     def run(steps: int) -> None:
         for _ in range(steps):
