@@ -28,7 +28,6 @@ verify: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[verify]'
 	$(BIN)/python -m tests.verification
 	$(BIN)/python -m pytest tests -m slow
-	$(BIN)/python -m pytest tests -m slow
 
 # A shared tracking server without Docker; more about it, and back-ups, in mlflow/README.md.
 TRACKING = folder=mlflow-server
