@@ -28,7 +28,7 @@ class Advance:
     """How far one piece of work is."""
 
     what: str
-    """For people, such as `train 40%`."""
+    """For people, such as `train`."""
     share: float
     """Of this piece, in [0, 1]."""
 
@@ -65,8 +65,7 @@ def train(
     last = time.monotonic()
     while fit.step < fit.steps:
         fit.advance()
-        share = fit.step / fit.steps
-        yield Advance(what=f"train {share:.0%}", share=share)
+        yield Advance(what="train", share=fit.step / fit.steps)
         if time.monotonic() - last > every:
             shelf.save(name, fit.arrays(), shared=shared)
             last = time.monotonic()
@@ -97,7 +96,7 @@ def write(
     texts = sampling.write(model, settings, lengths, start, seed=seed, device=device, first=before)
     for k, tokens in enumerate(texts, start=before + 1):
         done.append(tokens)
-        yield Advance(what=f"write {k / total:.0%}", share=k / total)
+        yield Advance(what="write", share=k / total)
         if k < total and time.monotonic() - last > every:
             last = time.monotonic()
             spent = np.array(seconds + last - started)

@@ -71,11 +71,12 @@ def test_the_longest_cell_has_one_worker() -> None:
     assert forecast.rate() == pytest.approx(9 + 1 / 90)
 
 
+@pytest.mark.slow
 def test_plain_lines_of_a_real_sweep(tmp_path: Path) -> None:
     """Costs from 0.1 to 6 s; every line after a tenth of the time is within a factor of two."""
     done = sweep(
         tmp_path, "+experiment=full", "grid.schedule=[full,random,accumulate_subsample]",
-        "grid.n=[10,100,20000,50000]", "generations=300", "replicates=400", "cluster=inline",
+        "grid.n=[10,100,20000,50000]", "generations=300", "replicates=1600", "cluster=inline",
         "tracking=memory",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -61,11 +61,11 @@ FLOORS = [
         "sweep.delivery",
         "sweep.verdicts",
         "sweep.panels",
-        "sweep.stored",
     },
     {
         "sweep.nodes",
         "sweep.note",
+        "sweep.stored",
         "sweep.trial",
         "sweep.figures",
         "sweep.charts",
