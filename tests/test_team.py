@@ -198,6 +198,7 @@ def test_a_worker_killed_in_training_fails_the_cell_and_costs_no_bit(
     assert numbers(tmp_path) == numbers(alone)
 
 
+@pytest.mark.slow
 def test_a_trial_killed_on_ray_leaves_no_worker_and_costs_no_bit(
     tmp_path: Path, alone: Path
 ) -> None:
