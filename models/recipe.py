@@ -108,6 +108,9 @@ class Measure:
     """Tokens that each model writes to be judged by."""
     retrain: bool
     """Whether to train p(1) twice, to know what another seed alone does to the deviation."""
+    stop_below: float | None = None
+    """Share of different 8-grams in a model's own text below which it has plainly collapsed. A
+    cell ends with the generation in which all its runs have; None: never before its horizon."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,6 +47,7 @@ def data(sweeps: Sequence[Sequence[Panel]], groups: Sequence[str]) -> dict[str, 
     for group, panels in enumerate(sweeps):
         for panel in panels:
             at = steps(panel.cell.generations, most)
+            at = at[at <= panel.curves["sigma"].shape[1]]  # of a cell that was ended early
             curves = _curves(panel, at)
             cells.append(
                 {"name": panel.title, "group": group, "steps": at.tolist(), "curves": curves}

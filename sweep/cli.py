@@ -104,6 +104,10 @@ def _show(done: "Done", address: "Store", cells: int, seconds: float) -> None:
         + (f", {kept} of them before" if kept else "")
         + f"; {seconds:.1f} s"
     )
+    saved = [e.row.metrics.get("generations_saved", 0.0) for e in done.report.entries]
+    if any(saved):
+        ended = sum(map(bool, saved))
+        print(f"{sum(saved):.0f} generations saved in {ended} cells that had plainly collapsed")
     for line in done.words:
         print(line)
     for path in done.report.files:

@@ -206,6 +206,9 @@ def _measure(section: Mapping[str, Any], context: int) -> Measure:
         validation=checks.whole(section["validation"], f"{at}.validation", least, 10**8),
         tokens=checks.whole(section["tokens"], f"{at}.tokens", least, 10**8),
         retrain=checks.flag(section["retrain"], f"{at}.retrain"),
+        stop_below=None
+        if section["stop_below"] is None
+        else checks.real(section["stop_below"], f"{at}.stop_below", 0, 1, "a share from 0 to 1"),
     )
 
 

@@ -115,6 +115,10 @@ GPT_WHOLE = (
     Metric(
         key="deviation/retrained", text="L1 distance of p(1) from itself trained with another seed"
     ),
+    Metric(
+        key="generations_saved",
+        text="of the horizon, where model.measure.stop_below ended a cell that had collapsed",
+    ),
     Metric(key="spread/retraining", text="spread (L2) of the laws of p(1) over seeds of training"),
     Metric(key="spread/corpus", text="spread (L2) that other real samples add"),
 )

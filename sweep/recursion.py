@@ -26,6 +26,7 @@ from sweep.advance import Advance
 from sweep.grid import Cell
 from sweep.shelf import DiskShelf
 from sweep.summary import Curves
+from sweep.summary_gpt import stopped
 
 STATE = "state-{}"
 
@@ -82,7 +83,8 @@ def _run(cell: Cell, setting: Setting, shelf: DiskShelf) -> Generator[Advance, N
     teller = _Teller(cell, ground.trainings(setting), shelf)
     base = yield from teller.told(ground.prepare(setting, shelf), 0)
     state, curves = _resumed(cell, shelf)
-    while state.m < cell.generations:
+    stop_below = setting.recipe.measure.stop_below
+    while state.m < cell.generations and not (state.m and stopped(stop_below, curves)):
         m = state.m + 1
         work = gpt_recursion.step(setting, base, state, shelf)
         state, record = yield from teller.told(work, m)

@@ -68,7 +68,9 @@ def points(cell: Cell, curves: Curves, theory: Laws, most: int = MOST_STEPS) -> 
         rows[f"{name}/mean"] = curves[name][:, at - 1].mean(0)
     if cell.recipe is not None:
         # A speed is sent once the cell has ended: a cell that is cut measures it anew.
-        ended = curves["sigma"].shape[1] == cell.generations
+        ended = curves["sigma"].shape[1] == cell.generations or summary_gpt.stopped(
+            cell.recipe.measure.stop_below, curves
+        )
         for name, row in summary_gpt.rows(curves, speeds=ended).items():
             rows[name] = row[at - 1]
         if curves["truth/entropy"] > 0:
@@ -123,6 +125,8 @@ def totals(cell: Cell, curves: Curves, theory: Laws) -> list[Point]:
         values["absorption_time/mean"] = float(absorbed.mean())
     if cell.recipe is not None:
         values |= summary_gpt.spread(curves, renewed=_renewed(cell))
+        if cell.recipe.measure.stop_below is not None:
+            values["generations_saved"] = float(cell.generations - curves["sigma"].shape[1])
     values |= theory.values
     if reached.all():
         values.pop("collapse_time/restricted_exact", None)

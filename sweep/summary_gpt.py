@@ -22,6 +22,14 @@ AT_TRUTH = {"sigma", "p_max", "deviation_p0", "entropy", "tail", "js_p0"}
 Curves = dict[str, NDArray[Any]]
 
 
+def stopped(stop_below: float | None, curves: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether every run has plainly collapsed in its last generation, see `models.recipe.Measure`.
+
+    distinct_n/8 has shape (R, generations so far).
+    """
+    return stop_below is not None and bool((curves["distinct_n/8"][:, -1] < stop_below).all())
+
+
 def rows(curves: Curves, *, speeds: bool) -> dict[str, NDArray[np.float64]]:
     """Metric -> its value at each generation, (M,)."""
     names = OWN | {name: name for name in curves if name.startswith("distinct_n/")}

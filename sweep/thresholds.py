@@ -194,6 +194,11 @@ def _refuse(settings: Settings) -> None:
             f"grid.schedule: got {without[0]!r} with search=threshold; allowed: "
             f"{', '.join(usable)}, whose n can be any"
         )
+    if settings.gpt is not None and settings.gpt.measure.stop_below is not None:
+        raise ConfigError(
+            "model.measure.stop_below: got a number with search=threshold, which needs every cell "
+            "up to generation m; write model.measure.stop_below=null"
+        )
     if settings.replicates < 2:
         raise ConfigError(
             "replicates: got 1 with search=threshold; allowed: from 2, the first runs of each n, "
