@@ -27,9 +27,10 @@ eq. (11), `models.theory.harmless_n_bound`. Not covered: schedules other than
 partial, but for `first_crossing`, which takes any quantity.
 """
 
+import contextlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,8 @@ class Crossing:
     capped: bool
     """True if no n up to the cap reaches the level."""
     re_entry: int | None
-    """The first n beyond n* + 1 that is below the level again, up to the cap; None if none is."""
+    """The first n beyond n* + 1 that is below the level again, up to the cap; None if none is
+    known."""
 
 
 def first_crossing(
@@ -63,9 +65,11 @@ def first_crossing(
     first: int,
     cap: int,
     below: Callable[[int], bool] = lambda n: False,
+    beyond: bool = True,
 ) -> Crossing:
     """n* and the re-entry of `value`, looked at for every n up to n* that is not surely `below`.
 
+    beyond: whether to look for a re-entry; one that takes too much work is not known.
     A re-entry further away is found in steps of 10%, and then to the last n by bisection.
     """
     n = first
@@ -73,20 +77,31 @@ def first_crossing(
         n += 1
     if n > cap:
         return Crossing(n=cap, capped=True, re_entry=None)
-    crossing, near = n - 1, True
+    found = Crossing(n=n - 1, capped=False, re_entry=None)
+    if beyond:
+        with contextlib.suppress(ValueError):  # too much work
+            return replace(found, re_entry=_re_entry(value, below, level, n, cap))
+    return found
+
+
+def _re_entry(
+    value: Callable[[int], float], below: Callable[[int], bool], level: float, n: int, cap: int
+) -> int | None:
+    """The first n that is below the level again, after an n that is not."""
+    near = True
     while True:
         far = max(n + 1, math.ceil(n * STEP))
         last, n = n, min(n + 1 if near else far, cap)
         if n == last:
-            return Crossing(n=crossing, capped=False, re_entry=None)
-        found = 0.0 if below(n) else value(n)
-        if found < level:
+            return None
+        there = 0.0 if below(n) else value(n)
+        if there < level:
             break
-        near = near and found < CLOSE * level
+        near = near and there < CLOSE * level
     while n - last > 1:
         middle = (last + n) // 2
         last, n = (last, middle) if value(middle) < level else (middle, n)
-    return Crossing(n=crossing, capped=False, re_entry=n)
+    return n
 
 
 def relative_variance(generations: int, *, n: float, N: int) -> float:
@@ -127,7 +142,10 @@ def harmless_n_normal(
 
     The smaller of the two n where sqrt(2/pi) A sqrt(V_m) = eps.
     """
-    target = math.pi / 2 * (eps / deviation_scale(N=N, p=p)) ** 2
+    scale = deviation_scale(N=N, p=p)
+    if scale == 0:  # N = 1: p(1) is one token, and stays so
+        return cap
+    target = math.pi / 2 * (eps / scale) ** 2
 
     def above(n: float) -> bool:
         return relative_variance(generations, n=n, N=N) >= target
@@ -146,5 +164,6 @@ def harmless_n_normal(
 
 def critical_ratio_limit(*, N: int, p: Floats, eps: float) -> float:
     """n*/N of partial for generations without end if counts were normal; infinite from u = 1/2."""
-    u = math.pi / 2 * N * (eps / deviation_scale(N=N, p=p)) ** 2
+    scale = deviation_scale(N=N, p=p)
+    u = math.pi / 2 * N * (eps / scale) ** 2 if scale else math.inf
     return u / (1 - 2 * u) if u < 0.5 else math.inf

@@ -50,7 +50,9 @@ def differing(found: Sequence[Told]) -> list[str]:
 
 def label(one: Told, keys: Sequence[str]) -> str:
     """An answer by the axes given."""
-    words = [f"{k}={one[k]:g}" if k != "schedule" else one[k] for k in keys if one[k] is not None]
+    words = [
+        f"{k}={one[k]:.12g}" if k != "schedule" else one[k] for k in keys if one[k] is not None
+    ]
     return " ".join(words) or one["name"]
 
 
@@ -66,12 +68,12 @@ def interval(one: Told) -> str:
     """n* as an interval, with the estimate."""
     answer = one["found"]
     if answer["capped"]:
-        return f">= {answer['low']}"
+        return f">= {answer['low']}"  # also where the search could not tell
     ends = f"{answer['low']}..{answer['high']}" if answer["low"] < answer["high"] else "only"
     if ends == "only":
         return str(answer["low"])
     estimate = answer["estimate"]
-    return ends if estimate is None else f"{ends} ({estimate:.3g})"
+    return ends if estimate is None else f"{ends} ({estimate})"
 
 
 def exact(one: Told) -> str:
@@ -93,12 +95,19 @@ def row(one: Told, keys: Sequence[str]) -> tuple[str, ...]:
         label(one, keys),
         interval(one),
         exact(one),
-        f"{one['normal']:.3g}" if "normal" in one else "-",
+        _normal(one),
         "-" if paper is None else f"{paper:.3g}" if paper >= 1 else "vacuous",
         ratio,
         str(answer["probes"]),
         f"{answer['replicates'] / one['grid_replicates']:.0%}",
     )
+
+
+def _normal(one: Told) -> str:
+    """n* in closed form."""
+    if "normal" not in one:
+        return "-"
+    return f">= {one['cap']}" if one["normal"] >= one["cap"] else f"{one['normal']:.4g}"
 
 
 def text(found: Sequence[Told]) -> str:
@@ -130,26 +139,35 @@ def lines(found: Sequence[Told]) -> list[str]:
 
 
 def scaling(found: Sequence[Told]) -> list[Scaling]:
-    """The power laws of n*, exact and from runs, with their intervals; none where too few."""
-    laws = []
-    for of in ("exact", "runs"):
-        known = [(one, n) for one in found if (n := _n(one, of)) is not None]
-        axes = [a for a in AXES if len({one[a] for one, _ in known}) > 1 and known[0][0][a]]
-        freedom = len(known) - len(axes) - 1
-        if not axes or freedom < 1:
-            continue
-        logs = [[1.0, *(math.log(one[axis]) for axis in axes)] for one, _ in known]
-        X, y = np.array(logs), np.log([n for _, n in known])
-        if np.linalg.matrix_rank(X) < X.shape[1]:
-            continue
-        slopes, *_ = np.linalg.lstsq(X, y, rcond=None)
-        variance = ((y - X @ slopes) ** 2).sum() / freedom * np.linalg.inv(X.T @ X)
-        half = stats.t.isf((1 - CONFIDENCE) / 2, freedom) * np.sqrt(np.diag(variance))
-        exponents = {
-            axis: (float(slopes[k]), float(half[k])) for k, axis in enumerate(axes, start=1)
-        }
-        laws.append(Scaling(of=of, exponents=exponents, answers=len(known)))
-    return laws
+    """The power laws of n*, exact and from runs, with their intervals; none where too few.
+
+    Of answers of one schedule and window alone.
+    """
+    if len({(one["schedule"], one["K"]) for one in found}) > 1:
+        return []
+    fitted = (_fitted(found, of) for of in ("exact", "runs"))
+    return [law for law in fitted if law is not None]
+
+
+def _fitted(found: Sequence[Told], of: str) -> Scaling | None:
+    known = [(one, n) for one in found if (n := _n(one, of)) is not None]
+    axes = [
+        axis
+        for axis in AXES
+        if all(one[axis] for one, _ in known) and len({one[axis] for one, _ in known}) > 1
+    ]
+    freedom = len(known) - len(axes) - 1
+    if not axes or freedom < 1:
+        return None
+    X = np.array([[1.0, *(math.log(one[axis]) for axis in axes)] for one, _ in known])
+    y = np.log([n for _, n in known])
+    if np.linalg.matrix_rank(X) < X.shape[1]:
+        return None
+    slopes, *_ = np.linalg.lstsq(X, y, rcond=None)
+    variance = ((y - X @ slopes) ** 2).sum() / freedom * np.linalg.inv(X.T @ X)
+    half = stats.t.isf((1 - CONFIDENCE) / 2, freedom) * np.sqrt(np.diag(variance))
+    exponents = {a: (float(slopes[k]), float(half[k])) for k, a in enumerate(axes, start=1)}
+    return Scaling(of=of, exponents=exponents, answers=len(known))
 
 
 def _n(one: Told, of: str) -> float | None:

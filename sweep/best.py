@@ -8,12 +8,13 @@ cut goes on as if it had not been. Trials of one round do not know of each other
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweep import packing
+from sweep import checks, metrics, packing
 from sweep.checks import ConfigError
 from sweep.config import Settings
 from sweep.config_search import Optuna
@@ -48,11 +49,8 @@ class Best:
         return list(dict.fromkeys(asked))
 
     def value(self, cell: Cell, row: Row, load: Load) -> float:
-        """The metric of a finished trial. Raises ConfigError if it has none of that name."""
-        if self.wanted.metric not in row.metrics:
-            known = ", ".join(sorted(k for k in row.metrics if not k.startswith("grid/")))
-            raise ConfigError(f"optuna.metric: got {self.wanted.metric!r}; this has: {known}")
-        return row.metrics[self.wanted.metric]
+        """The metric of a finished trial; NaN where it does not apply."""
+        return row.metrics.get(self.wanted.metric, math.nan)
 
     def state(self, results: Mapping[str, float]) -> str:
         """How far it is, in words."""
@@ -63,7 +61,8 @@ class Best:
         """The studies, and what a trial costs."""
         axes = ", ".join(f"{name} {r.low:g}..{r.high:g}" for name, r in self.wanted.axes)
         lines = [
-            f"{base.name}: {self.wanted.trials} trials of {packing.seconds(base):.1f} core seconds"
+            f"{self._name(base)}: {self.wanted.trials} trials of {packing.seconds(base):.1f} "
+            "core seconds"
             for base in self.bases
         ]
         return "\n".join([f"{self.wanted.direction} {self.wanted.metric} over {axes}", *lines])
@@ -78,28 +77,36 @@ class Best:
             if best is not None
         ]
 
+    def _name(self, base: Cell) -> str:
+        """A study by what is the same in all its trials."""
+        varied = {name for name, _ in self.wanted.axes}
+        return " ".join(w for w in base.name.split(" ") if w.split("=")[0] not in varied)
+
     def _best(
         self, base: Cell, results: Mapping[str, float]
     ) -> tuple[Cell, float, dict[str, float]] | None:
         sign = 1 if self.wanted.direction == "minimize" else -1
-        trials = self._replay(base, results)[1]
+        trials = [t for t in self._replay(base, results)[1] if not math.isnan(t[1])]
         return min(trials, key=lambda trial: sign * trial[1], default=None)
 
     def save(self, results: Mapping[str, float], folder: Path) -> tuple[Path, dict[str, float]]:
         """Write every trial, and the best of each study as metrics."""
-        found, metrics = [], {}
+        found, best_ones = [], dict[str, float]()
         for base in self.bases:
             trials = self._replay(base, results)[1]
             best = self._best(base, results)
-            listed = [{**point, "cell": cell.id, "value": v} for cell, v, point in trials]
-            found.append({"base": base.name, "metric": self.wanted.metric, "trials": listed})
+            listed = [
+                {**point, "cell": cell.id, "value": None if math.isnan(v) else v}
+                for cell, v, point in trials
+            ]
+            found.append({"base": self._name(base), "metric": self.wanted.metric, "trials": listed})
             if best is not None:
-                own = base.name.replace("=", "_")
-                metrics[f"best_{self.wanted.metric}/{own}"] = best[1]
-                metrics |= {f"best_{axis}/{own}": v for axis, v in best[2].items()}
+                own = self._name(base).replace("=", "_")
+                best_ones[f"best_{self.wanted.metric}/{own}"] = best[1]
+                best_ones |= {f"best_{axis}/{own}": v for axis, v in best[2].items()}
         path = folder / FILE
         path.write_text(json.dumps(found, indent=1))
-        return path, metrics
+        return path, best_ones
 
     def _replay(
         self, base: Cell, results: Mapping[str, float]
@@ -121,8 +128,10 @@ class Best:
             if missing := [cell for cell in cells if cell.id not in results]:
                 return missing, done
             for trial, cell, point in zip(asked, cells, points, strict=True):
-                study.tell(trial, results[cell.id])
-                done.append((cell, results[cell.id], point))
+                value = results[cell.id]
+                state = optuna.trial.TrialState.FAIL if math.isnan(value) else None
+                study.tell(trial, None if state else value, state=state)
+                done.append((cell, value, point))
         return [], done
 
 
@@ -136,6 +145,8 @@ def search(settings: Settings, text: str | None) -> tuple[Best, list[str]]:
         raise ConfigError(
             "search: got optuna, which is not installed; pip install 'collapse-sweep[optuna]'"
         ) from None
+    known = {metric.key for metric in metrics.ALL if not metric.key.startswith("grid/")}
+    checks.choice(wanted.metric, "optuna.metric", sorted(known))
     axes = dict(wanted.axes)
     for name in ("S0", "temperature"):
         values = getattr(settings.grid, name)

@@ -12,8 +12,13 @@ numbers. Every decision is a function of the results of earlier rounds alone,
 so a search that was cut goes on as if it had not been.
 
 n* lies in the interval given with the stated confidence if, below n*, the
-quantity never falls by more than the zone as n grows. Two rises and falls
-between two probes would be missed; `models.harmless` looks at every n.
+quantity never falls by more than the zone as n grows, and if means are about
+normal: the error is shared out among more probes than a search makes, each held
+against Student's t (shares against Clopper and Pearson's bounds; where all runs
+but a few are alike, against how often others may come). Replicates grow along
+powers of two, so that a second look at an n is one of few tests that could have
+been made. Two rises and falls between two probes would be missed;
+`models.harmless` looks at every n.
 """
 
 import math
@@ -24,10 +29,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-REPLICATES_GROW = 16
-"""Most by which the replicates of a probe grow at once."""
+REPLICATES_GROW = 4
+"""Most doublings of the replicates of a probe at once."""
 FEW = 30
-"""Replicates below which the spread of all probes is taken together: it is then taken as one."""
+"""Replicates below which the spread of all probes is taken as one. Cells share random numbers, so
+their spreads tell no more than one would: degrees of freedom are those of one probe."""
+ALIKE = 10
+"""Runs unlike the others from which on their mean is about normal."""
 MARGIN = 1.3
 """Replicates beyond those that would just decide."""
 
@@ -45,6 +53,8 @@ class Value(NamedTuple):
     mean: float
     sd: float
     """Over replicates."""
+    unlike: int
+    """Runs that differ from the most frequent value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +80,8 @@ class Rules:
     """The search ends when the ends of the interval are within this share of each other."""
     re_entry: bool
     """Whether to look beyond n* for an n that is below the level again."""
+    top: float = math.inf
+    """The largest value that a run can have."""
     share: bool = False
     """True for a quantity that is 0 or 1 in each run: its interval is exact (Clopper-Pearson)."""
 
@@ -77,7 +89,9 @@ class Rules:
     def tests(self) -> int:
         """Most probes of a search, repeated ones too: an error is shared out among so many."""
         climb = math.ceil(math.log2(self.cap / self.first)) + 1
-        close = climb if not self.resolution else 1 + math.ceil(1 / math.log2(1 + self.resolution))
+        close = climb
+        if self.resolution:
+            close = min(climb, 1 + math.ceil(1 / math.log2(1 + self.resolution)))
         return (4 if self.replicates >= FEW else 2) * (climb + close)
 
 
@@ -128,9 +142,10 @@ def ask(rules: Rules, known: Mapping[Probe, Value]) -> list[Probe]:
     for probe in _wanted(rules, known):
         if len(known) + len(asked) == rules.tests:
             break
-        if probe.R > left:  # what is left of the budget, if it is more than there was
-            probe = Probe(probe.n, left - left % rules.replicates)
-            if probe.R <= done.get(probe.n, 0):
+        if probe.R > left:  # the largest rung that is left of the budget
+            halvings = math.ceil(math.log2(probe.R / max(left, 1)))
+            probe = Probe(probe.n, probe.R // 2**halvings)
+            if probe.R <= max(done.get(probe.n, 0), rules.replicates - 1):
                 break
         asked.append(probe)
         left -= probe.R
@@ -156,7 +171,7 @@ def answer(rules: Rules, known: Mapping[Probe, Value]) -> Answer:
     )
 
 
-def interval(rules: Rules, probe: Probe, value: Value, together: Value) -> tuple[float, float]:
+def interval(rules: Rules, probe: Probe, value: Value, together: float) -> tuple[float, float]:
     """Bounds on the mean of a probe, each wrong with probability (1 - confidence) / (2 tests)."""
     error = (1 - rules.confidence) / (2 * rules.tests)
     if rules.share:
@@ -165,8 +180,12 @@ def interval(rules: Rules, probe: Probe, value: Value, together: Value) -> tuple
         high = stats.beta.isf(error, hits + 1, probe.R - hits) if hits < probe.R else 1.0
         return float(low), float(high)
     few = probe.R < FEW
-    freedom, sd = (together.mean, together.sd) if few else (probe.R - 1, value.sd)
-    half = float(stats.t.isf(error, freedom)) * sd / math.sqrt(probe.R)
+    if not few and value.unlike < ALIKE and math.isfinite(rules.top):
+        often = stats.beta.isf(error, value.unlike + 1, probe.R - value.unlike)
+        half = rules.top * float(often - value.unlike / probe.R)
+        return value.mean - half, value.mean + half
+    sd = together if few else value.sd
+    half = float(stats.t.isf(error, probe.R - 1)) * sd / math.sqrt(probe.R)
     return value.mean - half, value.mean + half
 
 
@@ -190,18 +209,18 @@ def _verdicts(rules: Rules, known: Mapping[Probe, Value]) -> dict[int, tuple[str
         else:
             gap = floor - mean if mean < floor else mean - rules.level
             enough = probe.R * (half / max(gap, tie)) ** 2 * MARGIN
-            grow = 2 if probe.R < FEW else REPLICATES_GROW
-            more = min(max(2 * probe.R, enough), grow * probe.R)
-            steps = math.ceil(more / rules.replicates)
-            said[n] = ("open", steps * rules.replicates)
+            most = 1 if probe.R < FEW else REPLICATES_GROW
+            doublings = math.ceil(math.log2(max(enough / probe.R, 2)))
+            said[n] = ("open", probe.R * 2 ** min(doublings, most))
     return said
 
 
-def pooled(known: Mapping[Probe, Value]) -> Value:
-    """Degrees of freedom, and standard deviation, of all probes together."""
-    freedom = sum(probe.R - 1 for probe in known)
-    square = sum((probe.R - 1) * value.sd**2 for probe, value in known.items())
-    return Value(freedom, math.sqrt(square / freedom)) if freedom else Value(1, 0.0)
+def pooled(known: Mapping[Probe, Value]) -> float:
+    """Standard deviation of all probes together; of an n the last probe, which has the others."""
+    latest = {probe.n: probe for probe in sorted(known)}.values()
+    freedom = sum(probe.R - 1 for probe in latest)
+    square = sum((probe.R - 1) * known[probe].sd ** 2 for probe in latest)
+    return math.sqrt(square / freedom) if freedom else 0.0
 
 
 def _bracket(rules: Rules, said: Mapping[int, tuple[str, int]]) -> tuple[int, int]:
@@ -282,7 +301,7 @@ def _re_entry(said: Mapping[int, tuple[str, int]], high: int) -> tuple[int, int]
 def _estimate(rules: Rules, known: Mapping[Probe, Value], low: int, high: int) -> int | None:
     """Where a weighted line through the means around, over log n, crosses the level."""
     near = [
-        (math.log(probe.n), value.mean, probe.R / max(value.sd, 1e-12) ** 2)
+        (math.log(probe.n), value.mean, probe.R / max(value.sd, 0.01 * rules.level) ** 2)
         for probe, value in known.items()
         if max(low, rules.first) / 2 <= probe.n <= 2 * (high + 1)
     ]
@@ -292,5 +311,5 @@ def _estimate(rules: Rules, known: Mapping[Probe, Value], low: int, high: int) -
     slope, height = np.polyfit(x, y, 1, w=np.sqrt(weight))
     if slope <= 0:
         return None
-    crossing = math.exp((rules.level - height) / slope)
+    crossing = math.exp(min((rules.level - height) / slope, math.log(high + 1)))
     return min(max(math.floor(crossing), low), high)

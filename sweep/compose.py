@@ -118,7 +118,9 @@ def _written(value: Any) -> str:
     text = str(value)
     if re.fullmatch(PLAIN, text) and text.lower() not in WORDS:
         return text
-    return "'" + text.replace("'", "\\'") + "'"
+    # Backslashes count where a quote follows, and a dollar would begin an interpolation.
+    text = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), text)
+    return "'" + text.replace("${", "\\${") + "'"
 
 
 class _Refusing:

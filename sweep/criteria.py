@@ -1,5 +1,6 @@
 """What a threshold is looked for of: its value in each run, and exactly where theory knows it."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -26,6 +27,13 @@ def values(criterion: str, cell: Cell, curves: Mapping[str, NDArray[Any]]) -> ND
     if criterion == "loss":
         return curve[:, -1] - curve[:, 0]
     return curve[:, -1]
+
+
+def top(criterion: str, cell: Cell) -> float:
+    """The largest value that a run can have."""
+    return {"deviation": 2.0, "collapsed": 1.0, "sigma": 1 / cell.source.concentration}.get(
+        criterion, math.inf
+    )
 
 
 def exact(criterion: str, cell: Cell) -> Callable[[int], float] | None:

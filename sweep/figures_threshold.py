@@ -1,7 +1,7 @@
 """The largest harmless n: from theory, from runs of the statistical model, and of a GPT."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sweep import answers
 from sweep.answers import Told
@@ -43,6 +43,7 @@ def threshold_figure(found: Sequence[Told], others: Sequence[Told], title: str) 
 def _draw_answers(axes: "Axes", found: Sequence[Told], others: Sequence[Told]) -> None:
     over = "N" if all(one["N"] for one in [*found, *others]) else None
     x = _axis(found)
+    others = [one for one in others if one[x]]
     rest = [key for key in answers.differing(found) if key != x]
     series: dict[str, list[Told]] = {}
     for one in found:
@@ -157,8 +158,8 @@ def _draw_probes(axes: "Axes", found: Sequence[Told]) -> None:
 
 def _axis(found: Sequence[Told]) -> str:
     """The axis with most values; N before others."""
-    many: dict[str, set[Any]] = {a: {one[a] for one in found if one[a]} for a in NAMES}
-    return max(NAMES, key=lambda axis: len(many[axis]))
+    usable = [axis for axis in NAMES if all(one[axis] for one in found)]
+    return max(usable, key=lambda axis: len({one[axis] for one in found}))
 
 
 def _over(one: Told, n: float, over: str | None) -> float:

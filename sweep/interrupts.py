@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -24,14 +25,19 @@ def handlers_kept() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
+def _in_a_notebook() -> bool:
+    return "ipykernel" in sys.modules or hasattr(sys, "ps1")
+
+
 def interruptible() -> None:
     """Ctrl-C and SIGTERM interrupt; a second one leaves at once. Only the main thread can."""
     if threading.current_thread() is not threading.main_thread():
         return
 
     def first(*_: object) -> None:
-        for number in STOPPING:
-            signal.signal(number, lambda *_: os._exit(130))
+        if not _in_a_notebook():  # whose kernel has more to lose than a sweep
+            for number in STOPPING:
+                signal.signal(number, lambda *_: os._exit(130))
         raise KeyboardInterrupt
 
     for number in STOPPING:

@@ -17,6 +17,8 @@ from sweep.grid import Cell
 LARGEST_RECURSION = 2 * 10**8
 """Most work, generations x (window^2 + 1000), of the second-moment recursions: seconds."""
 
+LARGEST_SCALE = 10**6
+"""Most real samples times distinct probabilities for the bound of second moments: 0.1 s."""
 CLOSE = 6.0
 """Theorem 4 improves on Theorem 3 by a small factor: computed where that may help."""
 DRIFT_WORK = 4 * 10**9
@@ -107,7 +109,8 @@ def _partial(cell: Cell, found: Laws, deviation: int) -> None:
         with contextlib.suppress(ValueError):  # too large: absent
             law = drift.deviation_partial(M, n=n, N=N, p=p, most_work=deviation)
             found.curves["deviation/exact"] = law
-    found.curves["deviation/upper"] = harmless.deviation_upper(M, n=n, N=N, p=p)
+    if deviation and N * len(np.unique(p)) <= LARGEST_SCALE:
+        found.curves["deviation/upper"] = harmless.deviation_upper(M, n=n, N=N, p=p)
     bound = theory.deviation_bound(n=n, N=N, s=source.s)
     if bound < 2:
         found.curves["deviation/bound"] = np.where(m >= 2, bound, np.nan)

@@ -133,7 +133,8 @@ def last(table: "pd.DataFrame", metric: str = "deviation", against: str = "n") -
     final = final.dropna(subset=[against]).sort_values(against)
     figure = Shown(figsize=(6, 4.2), layout="constrained")
     axes = figure.subplots()
-    others = [a for a in ("schedule", "n", "N", "K", "S0", "temperature") if a != against]
+    axes_of = ("model", "schedule", "n", "N", "K", "S0", "temperature", "reuse", "support")
+    others = [a for a in (*axes_of, "replicates") if a != against]
     others = [a for a in others if a in final and final[a].nunique(dropna=False) > 1]
     groups = final.groupby(others, dropna=False) if others else [((), final)]
     for k, (values, rows) in enumerate(groups):
@@ -147,7 +148,8 @@ def last(table: "pd.DataFrame", metric: str = "deviation", against: str = "n") -
         x = mean.index.astype(float)
         axes.plot(x, mean, color=colour, marker=mark, ms=5, lw=1.4, label=name or None)
         if _given(rows, f"{metric}_se") and "run" not in rows:
-            axes.errorbar(x, mean, yerr=2 * rows[f"{metric}_se"], color=colour, ls="", capsize=2)
+            errors = 2 * rows.groupby(against)[f"{metric}_se"].mean()
+            axes.errorbar(x, mean, yerr=errors, color=colour, ls="", capsize=2)
         if _given(rows, f"{metric}_exact"):
             exact = rows.groupby(against)[f"{metric}_exact"].first()
             axes.plot(x, exact, color="black", lw=1, ls=DASHES)

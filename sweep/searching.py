@@ -88,7 +88,8 @@ def execute(
             path, metrics = search.save(results, Path(folder))
             session.tracker.attach(session.parent, path)
         own = session.own()
-        points = [Point(name, 0, value) for name, value in metrics.items()]
+        # Of points of one step MLflow shows the largest, so what is known later has a later step.
+        points = [Point(name, len(results), value) for name, value in metrics.items()]
         session.tracker.log(session.parent, points, start_ms=own.start_ms)
         yield Finished(
             tracker=session.tracker,

@@ -241,6 +241,7 @@ class _Ray:
                 launch.join(self._cluster, self._address)
             else:
                 launch.start(self._cluster)
+            interruptible()  # again: Ray has put its own handler
 
     def run(
         self, cells: Sequence[Cell], job: Job, address: Store, tracker: Tracker, report: Progress

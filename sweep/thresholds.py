@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models import harmless, theory
 from models.schedules import RULES
 from sweep import answers, bracket, criteria, packing
@@ -46,6 +49,8 @@ class Problem:
     def name(self) -> str:
         """Readable, as in `partial N=100 S0=0.1 m=10 deviation < 0.2`."""
         words = [w for w in self.cell.name.split(" ") if not w.startswith("n=")]
+        if self.cell.recipe is None:
+            words.append(f"support={self.cell.source.support}")
         return f"{' '.join(words)} m={self.cell.generations}"
 
     def replay(self, results: Mapping[str, Value]) -> tuple[list[Probe], dict[Probe, Value]]:
@@ -77,8 +82,7 @@ class Search:
     def value(self, cell: Cell, row: Row, load: Load) -> Value:
         """What a finished cell says."""
         criterion = self.problems[0].criterion
-        found = criteria.values(criterion, cell, load([criteria.CURVE[criterion]]))
-        return Value(float(found.mean()), float(found.std(ddof=1)))
+        return summed(criteria.values(criterion, cell, load([criteria.CURVE[criterion]])))
 
     def state(self, results: Mapping[str, Value]) -> str:
         """How far it is, in words."""
@@ -115,6 +119,13 @@ class Search:
         return path, _metrics(found)
 
 
+def summed(found: NDArray[np.float64]) -> Value:
+    """What the runs of a probe say; shape (R,)."""
+    _, times = np.unique(found, return_counts=True)
+    unlike = len(found) - int(times.max())
+    return Value(float(found.mean()), float(found.std(ddof=1)), unlike)
+
+
 def search(settings: Settings, text: str | None) -> tuple[Search, list[str]]:
     """The search that the settings ask for, and notices. Raises ConfigError."""
     wanted = settings.threshold
@@ -139,9 +150,14 @@ def _with_n(settings: Settings, support: int, m: int) -> Settings:
     if settings.gpt is not None:
         least = max(least, settings.gpt.network.context + 1)
     start = settings.threshold.start if settings.threshold else None
+    if start is not None and start < least:
+        raise ConfigError(
+            f"threshold.start: got {start}; allowed: from {least:g}, the smallest n that all cells "
+            "can have"
+        )
     return replace(
         settings,
-        grid=replace(settings.grid, n=(max(int(least), start or 1),)),
+        grid=replace(settings.grid, n=(start or int(least),)),
         source=replace(settings.source, support=support),
         generations=m,
     )
@@ -155,6 +171,11 @@ def _problem(settings: Settings, cell: Cell, level: float) -> Problem:
     if cap < first:
         raise ConfigError(
             f"threshold.cap: got {cap}; allowed: from {first}, the smallest n of `{cell.name}`"
+        )
+    if wanted.budget is not None and wanted.budget < cell.replicates:
+        raise ConfigError(
+            f"threshold.budget: got {wanted.budget}; allowed: from replicates, {cell.replicates}, "
+            "the runs of one probe"
         )
     budget = wanted.budget or max(cell.replicates, (cap - first + 1) * cell.replicates // SHARE)
     problem = Problem(
@@ -171,6 +192,7 @@ def _problem(settings: Settings, cell: Cell, level: float) -> Problem:
             at_once=wanted.at_once,
             resolution=wanted.resolution,
             re_entry=wanted.re_entry,
+            top=criteria.top(wanted.criterion, cell),
             share=wanted.criterion == "collapsed",
         ),
     )
@@ -242,7 +264,7 @@ def told(
         "found": asdict(answer),
         "grid_replicates": (rules.cap - rules.first + 1) * rules.replicates,
         "probes": [
-            [*probe, *value, *bracket.interval(rules, probe, value, pooled)]
+            [*probe, value.mean, value.sd, *bracket.interval(rules, probe, value, pooled)]
             for probe, value in sorted(known.items())
         ],
         **_theory(problem, known, shared),
@@ -263,8 +285,9 @@ def _theory(
         below = criteria.surely_below(problem.criterion, cell, rules.level)
         try:
             crossing = harmless.first_crossing(
-                value, level=rules.level, first=rules.first, cap=rules.cap, below=below
-            )
+                value, level=rules.level, first=rules.first, cap=rules.cap, below=below,
+                beyond=rules.re_entry,
+            )  # fmt: skip
             found["exact"] = asdict(crossing)
         except ValueError as error:
             found["exact_missing"] = str(error)
@@ -272,7 +295,8 @@ def _theory(
         for n in sorted({probe.n for probe in known}):
             with contextlib.suppress(ValueError):  # too large
                 values.append([n, value(n)])
-    if problem.criterion == "deviation" and cell.schedule.name == "partial" and not cell.recipe:
+    plain = cell.recipe is None and cell.contexts is None
+    if problem.criterion == "deviation" and cell.schedule.name == "partial" and plain:
         N, p, eps = cell.schedule.N or 0, cell.source.probabilities(), rules.level
         normal = harmless.harmless_n_normal(cell.generations, N=N, p=p, eps=eps, cap=rules.cap)
         found["normal"] = min(normal, rules.cap)

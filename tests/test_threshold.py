@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from models import drift, harmless
 from models.source import Source
@@ -95,7 +96,7 @@ def run(made: Rules, mean: dict[int, float], seed: int, sd: float = 0.03) -> bra
 
     def result(probe: Probe) -> Value:
         draws = np.random.default_rng([seed, *probe]).normal(mean[probe.n], sd, probe.R)
-        return Value(float(draws.mean()), float(draws.std(ddof=1)))
+        return Value(float(draws.mean()), float(draws.std(ddof=1)), probe.R - 1)
 
     asked, known = bracket.replay(made, result)
     assert not asked
@@ -146,7 +147,7 @@ def test_ties_end_the_search() -> None:
 
 def test_results_beyond_those_asked_for_change_nothing() -> None:
     mean = {n: 0.3 * n / (n + 60.3) for n in range(1, 1001)}
-    extra = {Probe(n, 100): Value(mean[n], 0.03) for n in range(1, 1001)}
+    extra = {Probe(n, 100): Value(mean[n], 0.03, 99) for n in range(1, 1001)}
     first, known = bracket.replay(rules(), lambda probe: None)
     assert known == {}
     half = {probe: extra[probe] for probe in first[:2]}
@@ -156,10 +157,25 @@ def test_results_beyond_those_asked_for_change_nothing() -> None:
 def test_shares_have_exact_intervals() -> None:
     """No hit in 100 runs is no proof of zero: Clopper and Pearson, not a spread of 0."""
     made = rules(share=True, level=0.05)
-    low, high = bracket.interval(made, Probe(1, 100), Value(0.0, 0.0), Value(1, 0.0))
+    low, high = bracket.interval(made, Probe(1, 100), Value(0.0, 0.0, 0), 0.0)
     assert low == 0
     error = 0.01 / (2 * made.tests)
     assert (1 - high) ** 100 == pytest.approx(error)
+
+
+def test_runs_that_are_all_alike_are_no_certainty() -> None:
+    """100 runs of value 0 leave room for rare ones of value 2."""
+    made = rules(top=2.0, level=1e-3)
+    low, high = bracket.interval(made, Probe(1, 100), Value(0.0, 0.0, 0), 0.0)
+    assert low < 0 < made.level < high
+    assert (1 - high / 2) ** 100 == pytest.approx(0.01 / (2 * made.tests))
+
+
+def test_few_runs_have_the_freedom_of_one_probe() -> None:
+    made = rules(replicates=4)
+    low, high = bracket.interval(made, Probe(1, 4), Value(0.1, 0.05, 3), 0.02)
+    t = float(stats.t.isf(0.01 / (2 * made.tests), 3))
+    assert (high - low) / 2 == pytest.approx(t * 0.02 / 2)
 
 
 # --- whole sweeps ---------------------------------------------------------------------
@@ -208,6 +224,11 @@ def test_a_search_is_a_sweep_that_resumes(tmp_path: Path) -> None:
         (["threshold.m=[2,1]"], "threshold.m: got 1"),
         (["threshold.start=5", "threshold.cap=4"], "threshold.start: got 5"),
         (["search=best"], "search: got 'best'"),
+        (["threshold.budget=50"], "threshold.budget: got 50; allowed: from replicates, 100"),
+        (
+            ["grid.schedule=recent", "grid.N=null", "grid.K=4", "threshold.start=2"],
+            "threshold.start: got 2; allowed: from 4",
+        ),
     ],
 )
 def test_what_cannot_be_searched_is_refused(
@@ -225,11 +246,26 @@ def test_dry_run_shows_the_questions(tmp_path: Path) -> None:
     assert found.stdout.count("deviation <") == 8
 
 
+def test_a_single_real_sample_and_schedules_without_any(tmp_path: Path) -> None:
+    """N = 1 never deviates; `full` has no N: both are told and drawn."""
+    options = ("threshold.cap=8", "threshold.level=0.3", "generations=2", "cluster=inline")
+    both = sweep(
+        tmp_path, "+experiment=threshold", "grid.schedule=[full,partial]", "grid.N=[1,9]", *options
+    )
+    assert both.returncode == 0, both.stderr
+    found = {(one["schedule"], one["N"]): one for one in told(tmp_path)}
+    assert found["partial", 1]["found"]["capped"]
+    assert found["partial", 1]["exact"]["capped"]
+    assert ("full", None) in found
+    assert len({one["name"] for one in found.values()}) == 3
+
+
 def test_scaling_law_is_recovered() -> None:
     """n* = N^1.5 level^2 up to rounding to whole n: exponents within their own intervals."""
     made = [
         {
-            "N": N, "S0": 0.1, "support": 52, "m": 10, "level": level,
+            "schedule": "partial", "K": None, "N": N, "S0": 0.1, "support": 52, "m": 10,
+            "level": level,
             "exact": {"n": round(N**1.5 * level**2), "capped": False},
             "found": {"capped": True, "estimate": None},
         }
@@ -287,6 +323,7 @@ def test_optuna_resumes_where_it_was(tmp_path: Path) -> None:
         (["optuna.axes={S0:[0.001,0.1]}"], "grid.S0"),
         (["optuna.axes={temperature:[0.5,1]}"], "optuna.axes with model=statistical"),
         (["optuna.axes=null"], "optuna.axes: got None"),
+        (["optuna.axes={S0:[0.1,0.5]}", "optuna.metric=deviation/men"], "optuna.metric: got"),
         (["optuna.axes={S0:[0.1,0.5]}", "grid.S0=0.2"], "grid.S0: got [0.2] beside optuna.axes.S0"),
     ],
 )

@@ -58,8 +58,8 @@ def _problem(N: int, level: float, seed: int) -> thresholds.Problem:
 
 def _run(problem: thresholds.Problem, probe: Probe) -> Value:
     cell = problem.probe(probe)
-    found = criteria.values("deviation", cell, finish(simulate(cell, Path("nowhere"))))
-    return Value(float(found.mean()), float(found.std(ddof=1)))
+    curves = finish(simulate(cell, Path("nowhere")))
+    return thresholds.summed(criteria.values("deviation", cell, curves))
 
 
 @cache
