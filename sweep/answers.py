@@ -65,10 +65,12 @@ def shared(found: Sequence[Told]) -> str:
 
 
 def interval(one: Told) -> str:
-    """n* as an interval, with the estimate."""
+    """n* as an interval, with the estimate; of a first n above 1 all smaller ones are unknown."""
     answer = one["found"]
     if answer["capped"]:
-        return f">= {answer['low']}"  # also where the search could not tell
+        return f">= {answer['low']}" if some(one) or answer["low"] == 0 else "unknown"
+    if not some(one) and one["first"] > 1:
+        return f"< {answer['high'] + 1}"
     ends = f"{answer['low']}..{answer['high']}" if answer["low"] < answer["high"] else "only"
     if ends == "only":
         return str(answer["low"])
@@ -83,14 +85,26 @@ def exact(one: Told) -> str:
     found = one["exact"]
     if found["capped"]:
         return f">= {found['n']}"
-    return f"{found['n']}" + (f", from {found['re_entry']} again" if found["re_entry"] else "")
+    return f"< {one['first']}" if found["n"] < one["first"] > 1 else str(found["n"])
+
+
+def exactly(one: Told) -> bool:
+    """Whether theory knows n*, and it is neither the cap nor below the first n."""
+    found = one.get("exact")
+    return bool(found and not found["capped"] and found["n"] >= one["first"])
+
+
+def some(one: Told) -> bool:
+    """Whether some n is known to be below the level."""
+    return bool(one["found"]["low"] >= one["first"])
 
 
 def row(one: Told, keys: Sequence[str]) -> tuple[str, ...]:
     """One line of the table."""
     answer, paper = one["found"], one.get("paper")
     middle = answer["estimate"] or answer["low"]
-    ratio = f"{middle / one['N']:.2g}" if one["N"] and not answer["capped"] else "-"
+    known = one["N"] and not answer["capped"] and (some(one) or one["first"] == 1)
+    ratio = f"{middle / one['N']:.2g}" if known else "-"
     return (
         label(one, keys),
         interval(one),
@@ -112,9 +126,8 @@ def _normal(one: Told) -> str:
 
 def text(found: Sequence[Told]) -> str:
     """The table for a terminal, and the scaling laws."""
-    keys = differing(found)
-    rows = [HEADS, *(row(one, keys) for one in found)]
-    widths = [max(len(r[k]) for r in rows) for k in range(len(HEADS))]
+    rows = sheet(found)
+    widths = [max(len(r[k]) for r in rows) for k in range(len(rows[0]))]
     lines = [
         "  ".join(
             c.ljust(w) if k == 0 else c.rjust(w)
@@ -124,7 +137,26 @@ def text(found: Sequence[Told]) -> str:
     ]
     rule = "-" * max(map(len, lines))
     laws = [str(law) for law in scaling(found)]
-    return "\n".join([f"n* of {shared(found)}", lines[0], rule, *lines[1:], *laws])
+    again = re_entries(found)
+    return "\n".join([f"n* of {shared(found)}", lines[0], rule, *lines[1:], *again, *laws])
+
+
+def sheet(found: Sequence[Told]) -> list[tuple[str, ...]]:
+    """Heads and rows of the table, without columns that say nothing."""
+    keys = differing(found)
+    rows = [HEADS, *(row(one, keys) for one in found)]
+    kept = [k for k in range(len(HEADS)) if k == 0 or any(r[k] != "-" for r in rows[1:])]
+    return [tuple(r[k] for k in kept) for r in rows]
+
+
+def re_entries(found: Sequence[Told]) -> list[str]:
+    """Where a larger n is below the level again, a line each."""
+    keys = differing(found)
+    return [
+        f"{label(one, keys)}: below the level again from n = {one['exact']['re_entry']} on, exactly"
+        for one in found
+        if one.get("exact", {}).get("re_entry")
+    ]
 
 
 def lines(found: Sequence[Told]) -> list[str]:
@@ -135,7 +167,7 @@ def lines(found: Sequence[Told]) -> list[str]:
         + (f", exact {exact(one)}" if "exact" in one else "")
         for one in found
     ]
-    return [*map(str, scaling(found)), *said]
+    return [*map(str, scaling(found)), *said, *re_entries(found)]
 
 
 def scaling(found: Sequence[Told]) -> list[Scaling]:
@@ -157,7 +189,7 @@ def _fitted(found: Sequence[Told], of: str) -> Scaling | None:
         if all(one[axis] for one, _ in known) and len({one[axis] for one, _ in known}) > 1
     ]
     freedom = len(known) - len(axes) - 1
-    if not axes or freedom < 1:
+    if not axes or freedom < 2:
         return None
     X = np.array([[1.0, *(math.log(one[axis]) for axis in axes)] for one, _ in known])
     y = np.log([n for _, n in known])
@@ -167,13 +199,15 @@ def _fitted(found: Sequence[Told], of: str) -> Scaling | None:
     variance = ((y - X @ slopes) ** 2).sum() / freedom * np.linalg.inv(X.T @ X)
     half = stats.t.isf((1 - CONFIDENCE) / 2, freedom) * np.sqrt(np.diag(variance))
     exponents = {a: (float(slopes[k]), float(half[k])) for k, a in enumerate(axes, start=1)}
+    if not any(abs(b) > e for b, e in exponents.values()):
+        return None  # nothing that is not noise
     return Scaling(of=of, exponents=exponents, answers=len(known))
 
 
 def _n(one: Told, of: str) -> float | None:
     """n* of an answer, if it is at least 1 and not capped."""
     if of == "exact":
-        found = one.get("exact")
-        return float(found["n"]) if found and found["n"] >= 1 and not found["capped"] else None
+        return float(one["exact"]["n"]) if exactly(one) else None
     answer = one["found"]
-    return float(answer["estimate"] or 0) or None if not answer["capped"] else None
+    known = not answer["capped"] and some(one)
+    return float(answer["estimate"] or 0) or None if known else None

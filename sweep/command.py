@@ -76,8 +76,12 @@ def prepare(config: dict[str, Any], given: Collection[str]) -> Order:
     else:
         cells, notices = expand(settings, text)
     story.check(settings)
+    for section in ("threshold", "optuna"):
+        asked = sorted(key for key in given if key.split(".")[0] == section)
+        if asked and settings.search != section:
+            notices.append(f"{', '.join(asked)}: used by search={section} alone: ignored")
     unasked = set(key_paths()) - set(given)
-    told = [notice for notice in notices if notice.split(" ")[0] not in unasked]
+    told = [notice for notice in notices if notice.split(" ")[0].rstrip(":,") not in unasked]
     return Order(
         config=config, settings=settings, text=text, cells=cells, search=search, notices=told
     )

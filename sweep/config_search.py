@@ -101,7 +101,7 @@ def parse_threshold(config: Mapping[str, Any]) -> Threshold:
         zone=_share(config["zone"], "threshold.zone"),
         budget=_whole(config["budget"], "threshold.budget", 10**12),
         at_once=checks.whole(config["at_once"], "threshold.at_once", 1, 64),
-        resolution=checks.real(config["resolution"], "threshold.resolution", 0, 10, "0 to 10"),
+        resolution=_resolution(config["resolution"]),
         re_entry=checks.flag(config["re_entry"], "threshold.re_entry"),
     )
 
@@ -112,7 +112,7 @@ def parse_optuna(config: Mapping[str, Any], model: str) -> Optuna:
     if not isinstance(axes, Mapping) or not axes:
         raise ConfigError(
             f"optuna.axes: got {axes!r}; allowed: ranges of {', '.join(CONTINUOUS)}, as "
-            "optuna.axes={S0:[0.05,0.5]}"
+            "'optuna.axes={S0:[0.05,0.5]}'"
         )
     usable = ("S0",) if model == "statistical" else ("temperature", "learning_rate")
     return Optuna(
@@ -125,6 +125,12 @@ def parse_optuna(config: Mapping[str, Any], model: str) -> Optuna:
         trials=checks.whole(config["trials"], "optuna.trials", 1, 10**5),
         at_once=checks.whole(config["at_once"], "optuna.at_once", 1, 1024),
     )
+
+
+def _resolution(value: Any) -> float:
+    allowed = "0, or a number from 0.001 to 10"
+    found = checks.real(value, "threshold.resolution", 0, 10, allowed)
+    return checks.real(value, "threshold.resolution", 0.001, 10, allowed) if found else 0.0
 
 
 def _range(name: str, ends: Any) -> Range:

@@ -53,7 +53,7 @@ def _draw_answers(axes: "Axes", found: Sequence[Told], others: Sequence[Told]) -
     for k in chosen(len(names), MOST_SERIES):
         colour = COLOURS[k % len(COLOURS)]
         ones = sorted(series[names[k]], key=lambda one: one[x])
-        known = [o for o in ones if "exact" in o and not o["exact"]["capped"] and o["exact"]["n"]]
+        known = [one for one in ones if answers.exactly(one)]
         drawn = drawn or bool(known)
         axes.plot(
             [one[x] for one in known],
@@ -65,7 +65,7 @@ def _draw_answers(axes: "Axes", found: Sequence[Told], others: Sequence[Told]) -
         name = f"{others[0]['model'].upper()}, level {others[0]['level']:g}"
         _intervals(axes, others, x, over, "#000000", "*", name)
     axes.set_xscale("log")
-    if drawn or any(one["found"]["low"] for one in [*found, *others]):
+    if drawn or any(answers.some(one) for one in [*found, *others]):
         axes.set_yscale("log")
     axes.set_xlabel(NAMES.get(x, x))
     axes.set_ylabel("critical ratio $n^*/N$" if over else "largest harmless $n^*$")
@@ -103,7 +103,7 @@ def _intervals(
 ) -> None:
     """Bars from one end of the interval to the other, with the estimate; arrows where capped."""
     for capped in (False, True):
-        some = [one for one in ones if one["found"]["capped"] is capped and one["found"]["low"] > 0]
+        some = [o for o in ones if o["found"]["capped"] is capped and answers.some(o)]
         if not some:
             continue
         middle = [_over(one, one["found"]["estimate"] or one["found"]["low"], over) for one in some]
@@ -119,6 +119,8 @@ def _intervals(
 
 def _draw_probes(axes: "Axes", found: Sequence[Told]) -> None:
     """What the probes found against n, or n/N, with the exact criterion and the level."""
+    from matplotlib.ticker import NullFormatter
+
     by_cell: dict[str, Told] = {}
     for one in found:  # levels of one cell share their exact curve; one of them is drawn
         by_cell.setdefault(one["name"], one)
@@ -145,12 +147,17 @@ def _draw_probes(axes: "Axes", found: Sequence[Told]) -> None:
         )  # fmt: skip
     for level in sorted({one["level"] for one in found}):
         axes.axhline(level, color=BAND, lw=1)
+        axes.annotate(
+            f"level {level:g}", (1, level), xycoords=("axes fraction", "data"), fontsize=8,
+            color="#555", ha="right", va="bottom",
+        )  # fmt: skip
     axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(bottom=0)
     axes.set_xlabel("$n / N$" if over else "samples per generation $n$")
     axes.set_ylabel(SYMBOLS[found[0]["criterion"]])
     model = "GPT" if found[0]["model"] == "gpt" else "statistical model"
-    axes.set_title(f"probes, {model}", fontsize=10)
+    axes.set_title(f"probes, {model}; bars as the search sees them", fontsize=10)
     style(axes)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, frameon=False)

@@ -8,6 +8,7 @@ the same cells, and takes those that are finished from the store.
 import contextlib
 import hashlib
 import json
+import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -84,6 +85,7 @@ def execute(
         session.tracker.log(session.parent, [], start_ms=0, params=params_of(settings))
         rows, new, results = _rounds(search, session)
         session.release()
+        print("the search is over; what theory says is computed now", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as folder:
             path, metrics = search.save(results, Path(folder))
             session.tracker.attach(session.parent, path)

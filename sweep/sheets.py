@@ -70,11 +70,10 @@ def sheet(entries: Sequence[Entry], verdict: Verdict, caption: str) -> Sheet:
 
 def of_answers(found: Sequence[answers.Told]) -> Sheet:
     """A line for each answer of a threshold search."""
-    keys = answers.differing(found)
-    rows = [answers.row(one, keys) for one in found]
+    heads, *rows = answers.sheet(found)
     columns = [
         Column(group="", head=head, values=[row[k] for row in rows])
-        for k, head in enumerate(answers.HEADS)
+        for k, head in enumerate(heads)
         if k
     ]
     return Sheet(

@@ -90,8 +90,16 @@ class Search:
         return f"{known} of {len(self.problems)} answers"
 
     def words(self, results: Mapping[str, Value]) -> list[str]:
-        """Nothing beside the table."""
-        return []
+        """What would narrow the answers."""
+        found = [(p, bracket.answer(p.rules, p.replay(results)[1])) for p in self.problems]
+        short = [p for p, answer in found if answer.ended == "budget"]
+        if not short:
+            return []
+        most = max(p.rules.budget for p in short)
+        return [
+            f"{len(short)} of {len(found)} answers ended with their budget; narrower: "
+            f"threshold.budget={4 * most}"
+        ]
 
     def plan(self) -> str:
         """The questions, and what they can cost at most."""
@@ -169,8 +177,10 @@ def _problem(settings: Settings, cell: Cell, level: float) -> Problem:
     first = cell.schedule.n or 1
     cap = wanted.cap or (CAP_RATIO * cell.schedule.N if cell.schedule.N else CAP)
     if cap < first:
+        given = "threshold.cap" if wanted.cap else "threshold.start"
         raise ConfigError(
-            f"threshold.cap: got {cap}; allowed: from {first}, the smallest n of `{cell.name}`"
+            f"{given}: the cap is {cap}, and the smallest n {first}; allowed: a cap (10 N unless "
+            "threshold.cap says otherwise) from the smallest n on"
         )
     if wanted.budget is not None and wanted.budget < cell.replicates:
         raise ConfigError(
@@ -196,7 +206,13 @@ def _problem(settings: Settings, cell: Cell, level: float) -> Problem:
             share=wanted.criterion == "collapsed",
         ),
     )
-    check_size(problem.probe(Probe(cap, budget)))
+    try:
+        check_size(problem.probe(Probe(cap, budget)))
+    except ConfigError as error:
+        raise ConfigError(
+            f"threshold.budget: {budget} runs at n = {cap} are too many for one cell ({error}); "
+            "give a smaller budget, cap or m"
+        ) from None
     return problem
 
 
@@ -313,11 +329,12 @@ def _metrics(found: Sequence[dict[str, Any]]) -> dict[str, float]:
     }
     for one in found:
         own = f"{one['name']} level={one['level']:g}".replace("=", "_")
+        known = answers.some(one) or one["first"] == 1
         metrics |= {
             f"harmless_n_{end}/{own}": float(one["found"][end])
             for end in ("low", "high", "estimate")
-            if one["found"][end] is not None
+            if one["found"][end] is not None and (end == "high" or known)
         }
-        if "exact" in one:
+        if "exact" in one and one["exact"]["n"] >= (one["first"] if one["first"] > 1 else 0):
             metrics[f"harmless_n_exact/{own}"] = float(one["exact"]["n"])
     return metrics

@@ -44,8 +44,8 @@ DRY = [
         "threshold grid.N=400 threshold.level=0.1 threshold.m=[2,10,50]",
         "threshold threshold.criterion=sigma threshold.level=1.1",
         "threshold threshold.support=[10,52,300] grid.S0=0.2 grid.N=100",
-        "partial search=optuna optuna.axes={S0:[0.05,0.5]}",
-        "gpt_demo search=optuna optuna.axes={temperature:[0.5,1.5]} optuna.metric=loss/val",
+        "partial search=optuna 'optuna.axes={S0:[0.05,0.5]}'",
+        "gpt_demo search=optuna 'optuna.axes={temperature:[0.5,1.5]}' optuna.metric=loss/val",
     )
 ]  # fmt: skip
 """Run with dry_run=true: the sweeps themselves take up to a minute each."""

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -260,12 +261,26 @@ def test_a_single_real_sample_and_schedules_without_any(tmp_path: Path) -> None:
     assert len({one["name"] for one in found.values()}) == 3
 
 
+def test_a_first_n_that_is_above_is_no_answer(tmp_path: Path) -> None:
+    """From 20 on all are above: n* is some n below 20, and theory says no more."""
+    found = sweep(
+        tmp_path, "+experiment=threshold", "grid.N=25", "threshold.level=0.1", "threshold.start=20",
+        "threshold.cap=60", "cluster=inline", "grid.n=null", "optuna.trials=3",
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    (line,) = re.findall(r"^partial.*$", found.stdout, flags=re.M)
+    assert line.split().count("<") == 2
+    assert line.split().count("20") == 2
+    assert "notice: optuna.trials: used by search=optuna alone: ignored" in found.stdout
+    assert not [row for row in told(tmp_path) if answers.exactly(row)]
+
+
 def test_scaling_law_is_recovered() -> None:
     """n* = N^1.5 level^2 up to rounding to whole n: exponents within their own intervals."""
     made = [
         {
-            "schedule": "partial", "K": None, "N": N, "S0": 0.1, "support": 52, "m": 10,
-            "level": level,
+            "first": 1, "schedule": "partial", "K": None, "N": N, "S0": 0.1,
+            "support": 52, "m": 10, "level": level,
             "exact": {"n": round(N**1.5 * level**2), "capped": False},
             "found": {"capped": True, "estimate": None},
         }
