@@ -13,6 +13,8 @@ from scipy import stats
 
 FILE = "threshold.json"
 """Artifact of the run of a sweep."""
+KEYS = ("schedule", "N", "K", "S0", "support", "m", "level")
+"""By what answers are told apart."""
 AXES = ("N", "S0", "support", "m", "level")
 """What n* may scale with, where it differs between answers."""
 HEADS = ("", "n*", "exact", "normal", "eq. (11)", "n*/N", "probes", "runs")
@@ -44,23 +46,26 @@ class Scaling:
 
 def differing(found: Sequence[Told]) -> list[str]:
     """The axes in which answers differ."""
-    keys = ("schedule", "N", "K", "S0", "support", "m", "level")
-    return [key for key in keys if len({str(one[key]) for one in found}) > 1]
+    return [key for key in KEYS if len({str(one[key]) for one in found}) > 1]
 
 
 def label(one: Told, keys: Sequence[str]) -> str:
     """An answer by the axes given."""
-    words = [
-        f"{k}={one[k]:.12g}" if k != "schedule" else one[k] for k in keys if one[k] is not None
-    ]
-    return " ".join(words) or one["name"]
+    words = []
+    for key in keys:
+        if one[key] is not None:
+            shown = f"{one[key]:.6g}" if key in ("S0", "level") else str(one[key])
+            words.append(shown if key == "schedule" else f"{key}={shown}")
+    return " ".join(words) or "n*"
 
 
 def shared(found: Sequence[Told]) -> str:
     """What all answers have in common."""
     differ = differing(found)
     one = found[0]
-    keys = [k for k in ("schedule", "N", "K", "S0", "support", "m", "level") if k not in differ]
+    keys = [k for k in KEYS if k not in differ]
+    if one["model"] == "gpt":  # they are those of its text
+        keys = [k for k in keys if k not in ("S0", "support")]
     return f"{one['criterion']} below its level; " + label(one, keys)
 
 
