@@ -98,6 +98,7 @@ ELSEWHERE = {
     "python -m sweep.report deliver=true cluster.storage=/mnt/lab tracking.uri=..": CLUSTER,
     "pip install --constraint .ci/constraints.txt .": "make install does the same",
     "python -m tests.benchmarks gpt": "minutes; make bench",
+    "python -m tests.benchmarks sweeps": "minutes; make bench",
     "python -m tests.benchmarks NAME": "minutes; make bench",
     "python -m tests.benchmarks.tracking": "minutes; make bench",
     "cp mlflow/.env.example mlflow/.env && chmod 600 mlflow/.env": DOCKER,
