@@ -268,7 +268,7 @@ def test_a_first_n_that_is_above_is_no_answer(tmp_path: Path) -> None:
         "threshold.cap=60", "cluster=inline", "grid.n=null", "optuna.trials=3",
     )  # fmt: skip
     assert found.returncode == 0, found.stderr
-    (line,) = re.findall(r"^partial.*$", found.stdout, flags=re.M)
+    (line,) = re.findall(r"^n\* +<.*$", found.stdout, flags=re.M)
     assert line.split().count("<") == 2
     assert line.split().count("20") == 2
     assert "notice: optuna.trials: used by search=optuna alone: ignored" in found.stdout
