@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,12 +140,10 @@ def search(settings: Settings, text: str | None) -> tuple[Best, list[str]]:
     """The search that the settings ask for, and notices. Raises ConfigError."""
     wanted = settings.optuna
     assert wanted is not None
-    try:
-        import optuna  # noqa: F401  # only whether it is there
-    except ImportError:
+    if find_spec("optuna") is None:
         raise ConfigError(
             "search: got optuna, which is not installed; pip install 'collapse-sweep[optuna]'"
-        ) from None
+        )
     known = {metric.key for metric in metrics.ALL if not metric.key.startswith("grid/")}
     checks.choice(wanted.metric, "optuna.metric", sorted(known))
     axes = dict(wanted.axes)

@@ -3,7 +3,9 @@
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,12 +21,14 @@ from tests.shell import sweep
 LAW = Source(family="zipf", s=600, support=52, S0=0.1).probabilities()
 
 
-def rules(**changes: object) -> Rules:
-    given: dict[str, object] = {
-        "level": 0.2, "first": 1, "cap": 1000, "replicates": 100, "confidence": 0.99, "zone": 0.02,
-        "budget": 10_000, "at_once": 4, "resolution": 0.0, "re_entry": True,
-    }  # fmt: skip
-    return Rules(**(given | changes))  # type: ignore[arg-type]  # one dict of several types
+USUAL = Rules(
+    level=0.2, first=1, cap=1000, replicates=100, confidence=0.99, zone=0.02, budget=10_000,
+    at_once=4, resolution=0.0, re_entry=True,
+)  # fmt: skip
+
+
+def rules(**changes: Any) -> Rules:
+    return replace(USUAL, **changes)
 
 
 # --- exact ---------------------------------------------------------------------------
