@@ -7,8 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sweep import plot
-    from sweep.notebook import load, run
+    from sweep.api import load, run
 
 __version__ = "0.1.0"
 __all__ = ["load", "plot", "run"]
@@ -19,7 +18,7 @@ def __getattr__(name: str) -> Any:
     if name == "plot":
         return importlib.import_module("sweep.plot")
     if name in __all__:
-        return getattr(importlib.import_module("sweep.notebook"), name)
+        return getattr(importlib.import_module("sweep.api"), name)
     raise AttributeError(f"module 'sweep' has no attribute {name!r}")
 
 

@@ -12,14 +12,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweep import __version__, compose
-from sweep.checks import ConfigError, nearest
-from sweep.config import key_paths
-from sweep.stores import redact, short
+from sweep import __version__
+from sweep.config import compose
+from sweep.config.schema import key_paths
+from sweep.config.validate import ConfigError, nearest
+from sweep.tracking.uri import redact, short
 
 if TYPE_CHECKING:
-    from sweep.command import Done
-    from sweep.tracking import Store
+    from sweep.runner import SweepResult
+    from sweep.tracking.base import Store
 
 HYDRA_FLAGS = (
     "--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--resolve", "--package", "-p",
@@ -53,18 +54,18 @@ def _main(arguments: list[str]) -> int:
     config = compose.from_command_line(arguments)
     if config is None:
         return 0
-    from sweep import story
-    from sweep.command import carry_out, prepare
-    from sweep.session import InterruptedSweepError
-    from sweep.tracking import OutageError
+    from sweep.launch import execute
+    from sweep.launch.session import InterruptedSweepError
+    from sweep.runner import prepare, run_sweep
+    from sweep.tracking.base import OutageError
 
     started = time.monotonic()
     order = prepare(config, [argument.split("=")[0].lstrip("+") for argument in arguments])
     for notice in order.notices:
         print(textwrap.fill(f"notice: {notice}", 80, subsequent_indent="  "))
-    with story.store(order.settings) as address:
+    with execute.store(order.settings) as address:
         if order.settings.dry_run:
-            from sweep.plan import plan
+            from sweep.launch.dry_run import plan
 
             if order.search is not None:
                 print(f"{order.settings.purpose}\n{order.search.plan()}")
@@ -72,7 +73,7 @@ def _main(arguments: list[str]) -> int:
             print(plan(order.settings, order.cells, address))
             return 0
         try:
-            done = carry_out(order, address, arguments)
+            done = run_sweep(order, address, arguments)
         except InterruptedSweepError as error:
             force = ", without force=true," if order.settings.force else ""
             print(
@@ -92,19 +93,19 @@ def _main(arguments: list[str]) -> int:
         return 0 if done.whole else 1
 
 
-def _show(done: "Done", address: "Store", cells: int, seconds: float) -> None:
+def _show(done: "SweepResult", address: "Store", cells: int, seconds: float) -> None:
     """The table, where everything is, and last what failed."""
-    from sweep import failures
+    from sweep.report import failures
 
     print(f"\n{done.report.text()}\n")
     kept = cells - done.new
-    finished = sum(entry.row.status == "FINISHED" for entry in done.report.entries)
+    finished = sum(entry.run.status == "FINISHED" for entry in done.report.entries)
     print(
         f"{finished} of {cells} cells finished"
         + (f", {kept} of them before" if kept else "")
         + f"; {seconds:.1f} s"
     )
-    saved = [e.row.metrics.get("generations_saved", 0.0) for e in done.report.entries]
+    saved = [e.run.metrics.get("generations_saved", 0.0) for e in done.report.entries]
     if any(saved):
         ended = sum(map(bool, saved))
         print(f"{sum(saved):.0f} generations saved in {ended} cells that had plainly collapsed")

@@ -19,7 +19,7 @@ class Metric:
 
 
 def column(metric: str) -> str:
-    """The column of `sweep.frame` that a metric is in: without mean, slashes as underscores."""
+    """The column of the table that holds a metric: without mean, slashes as underscores."""
     for kind in ("/mean", "/fraction"):
         metric = metric.removesuffix(kind)
     return metric.replace("/", "_")
@@ -42,15 +42,17 @@ EVERY = (
     *_spread("sigma", "sigma_m, the sum of squared probabilities; 1 is a single token"),
     Metric(
         key="sigma/exact", text="S_m, its expectation",
-        source="Theorems 1 and 2, eqs. (6) and (9) corrected; `models/theory.py` for the others",
+        source="Theorems 1 and 2, eqs. (6) and (9) corrected; `models/theory/moments.py` for the "
+        "others",
     ),
     *_spread("deviation", "L1 distance of p(m) from p(1), 0 to 2"),
     Metric(
-        key="deviation/exact", text="its expectation, error below 1e-9", source="`models/drift.py`"
+        key="deviation/exact", text="its expectation, error below 1e-9",
+        source="`models/theory/deviation.py`",
     ),
     Metric(
         key="deviation/upper", text="bound on it from exact second moments, partial and matched",
-        source="`models/harmless.py`",
+        source="`models/theory/threshold.py`",
     ),
     Metric(key="deviation/bound", text="bound on it, where it is below 2", source="Theorem 3"),
     Metric(
@@ -68,7 +70,7 @@ EVERY = (
     Metric(key="collapsed/fraction", text="share of runs with T <= m"),
     Metric(
         key="collapsed/exact", text="rho_m, its expectation",
-        source="`models/ancestry.py`; where real data are kept, sum_i p_i^N",
+        source="`models/theory/collapse_time.py`; where real data are kept, sum_i p_i^N",
     ),
     Metric(key="collapsed/lower", text="lower bound on rho_m", source="Theorem 1, eq. (7)"),
     Metric(key="collapsed/upper", text="upper bound on rho_m", source="Theorem 1, eq. (7)"),
@@ -85,9 +87,11 @@ WHOLE = (
     Metric(key="collapse_time/std", text="standard deviation of T over runs"),
     Metric(key="collapse_time/restricted_mean", text="mean of min(T, M), where some have not"),
     Metric(key="collapse_time/restricted_std", text="its standard deviation over runs"),
-    Metric(key="collapse_time/exact", text="E[T]", source="`models/ancestry.py`"),
+    Metric(key="collapse_time/exact", text="E[T]", source="`models/theory/collapse_time.py`"),
     Metric(
-        key="collapse_time/restricted_exact", text="E[min(T, M)]", source="`models/ancestry.py`"
+        key="collapse_time/restricted_exact",
+        text="E[min(T, M)]",
+        source="`models/theory/collapse_time.py`",
     ),
     Metric(key="collapse_time/lower", text="lower bound on E[T]", source="Theorem 1, eq. (8)"),
     Metric(key="collapse_time/upper", text="upper bound on E[T]", source="Theorem 1, eq. (8)"),

@@ -11,8 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from sweep.checks import ConfigError, nearest
-from sweep.figures import BAND, BOUND, COLOURS, EXACT, LABELS, MARKERS, MEAN, RUN, style
+from sweep.config.validate import ConfigError, nearest
+from sweep.report.figures.curves import (
+    BAND,
+    BOUND,
+    COLOURS,
+    EXACT,
+    LABELS,
+    MARKERS,
+    MEAN,
+    RUN,
+    style,
+)
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,192 +7,167 @@ from pathlib import Path
 
 import pytest
 
-from models import compiled
+from models.statistical import jit
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-FLOORS = [
-    {"models.compiled"},
-    {"models.draws"},
-    {"models.samples"},
-    {
-        "models.source",
-        "models.schedules",
-        "models.theory",
-        "models.ancestry",
-        "models.drift",
-        "models.kernel",
-        "models.recipe",
-        "models.corpus",
-        "models.device",
-        "models.shelf",
-    },
-    {"models.harmless", "models.streams", "models.markov", "models.documents", "models.gpt"},
-    {"models.gradient"},
-    {"models.team"},
-    {"models.statistical", "models.contexts", "models.training", "models.gpt_setting"},
-    {"models.sampling", "models.judging"},
-    {"models.resumable"},
-    {"models.truth"},
-    {"models.generation"},
-    {"models.ground"},
-    {"models.gpt_recursion"},
-    {"sweep.checks", "sweep.interrupts", "sweep.metrics", "sweep.environment"},
-    {"sweep.config_gpt", "sweep.config_cluster", "sweep.config_search", "sweep.bracket"},
-    {"sweep.config", "sweep.postgres"},
-    {"sweep.grid_gpt", "sweep.server", "sweep.compose"},
-    {"sweep.grid", "sweep.texts"},
-    {"sweep.laws", "sweep.summary_gpt"},
-    {"sweep.summary"},
-    {"sweep.packing", "sweep.spool", "sweep.tracking", "sweep.advance"},
-    {"sweep.groups", "sweep.forecast", "sweep.data", "sweep.views"},
-    {
-        "sweep.simulate",
-        "sweep.shelf",
-        "sweep.stores",
-        "sweep.tracking_folder",
-        "sweep.tables",
-        "sweep.workers",
-        "sweep.answers",
-        "sweep.criteria",
-    },
-    {
-        "sweep.recursion",
-        "sweep.tracking_mlflow",
-        "sweep.delivery",
-        "sweep.verdicts",
-        "sweep.panels",
-    },
-    {
-        "sweep.nodes",
-        "sweep.note",
-        "sweep.stored",
-        "sweep.trial",
-        "sweep.figures",
-        "sweep.charts",
-        "sweep.sheets",
-        "sweep.progress",
-        "sweep.plan",
-    },
-    {
-        "sweep.figures_gpt",
-        "sweep.figures_threshold",
-        "sweep.launch",
-        "sweep.plot",
-        "sweep.page",
-        "sweep.display",
-    },
-    {"sweep.compare", "sweep.drawing"},
+ROOMS = (
+    {"models.corpus", "models.schedules", "models.source", "models.theory"},
+    {"models.seeding"},
+    {"models.statistical", "models.gpt"},
+    {"models.recursion"},
+    {"sweep.metrics", "sweep.paths", "sweep.storage"},
+    {"sweep.tracking"},
+    {"sweep.cells", "sweep.config"},
+    {"sweep.grid", "sweep.server"},
+    {"sweep.results"},
+    {"sweep.trial"},
+    {"sweep.launch"},
+    {"sweep.search"},
     {"sweep.report"},
-    {"sweep.session", "sweep.frame", "sweep.failures"},
-    {"sweep.story", "sweep.thresholds"},
-    {"sweep.searching", "sweep.best"},
-    {"sweep.command"},
-    {"sweep.notebook", "sweep.cli"},
-    {"sweep.__main__"},
-]
-"""Imports point down only: a module imports modules of lower floors. `connect` in
-sweep.tracking is the one exception: it opens the tracker that an address names."""
+    {"sweep.plot", "sweep.runner"},
+    {"sweep.api", "sweep.cli"},
+    {"sweep", "sweep.__main__"},
+)
+"""Packages and top-level modules, bottom to top: each imports lower ones alone."""
 ONLY_HERE = {
-    "mlflow": {"sweep.tracking_mlflow"},
-    "ray": {"sweep.launch"},
-    "hydra": {"sweep.compose"},
-    "matplotlib": {"sweep.figures", "sweep.figures_gpt", "sweep.figures_threshold", "sweep.plot"},
-    "pandas": {"sweep.frame", "sweep.plot", "sweep.notebook"},
-    "torch": {
-        "models.device",
-        "models.gpt",
-        "models.gradient",
-        "models.judging",
-        "models.sampling",
-        "models.team",
-        "models.training",
+    "mlflow": {"sweep.tracking.mlflow_tracker"},
+    "ray": {"sweep.launch.tune"},
+    "hydra": {"sweep.config.compose"},
+    "matplotlib": {
+        "sweep.plot",
+        "sweep.report.figures.curves",
+        "sweep.report.figures.gpt",
+        "sweep.report.figures.threshold",
     },
-    "numba": {"models.compiled"},
-    "optuna": {"sweep.best"},
-    "jinja2": {"sweep.page"},
-    "PIL": {"sweep.page"},
+    "pandas": {"sweep.api", "sweep.plot", "sweep.report.dataframe"},
+    "torch": {
+        "models.gpt.data_parallel",
+        "models.gpt.dataloader",
+        "models.gpt.device",
+        "models.gpt.evaluate",
+        "models.gpt.generate",
+        "models.gpt.gradients",
+        "models.gpt.model",
+        "models.gpt.trainer",
+    },
+    "numba": {"models.statistical.jit"},
+    "optuna": {"sweep.search.optuna_search"},
+    "jinja2": {"sweep.report.html.page"},
+    "PIL": {"sweep.report.html.page"},
 }
+ENGINE = ("models.statistical", "models.gpt", "models.recursion")
 
 
-def modules() -> dict[str, Path]:
+def modules(top: str = "") -> dict[str, Path]:
+    """Every module of the two packages by its name, or those of one of their packages."""
     found = {}
     for package in ("models", "sweep"):
-        for path in sorted((ROOT / package).glob("*.py")):
-            if path.stem != "__init__":
-                found[f"{package}.{path.stem}"] = path
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            if f"{name}.".startswith(f"{top}." if top else ""):
+                found[name] = path
+    assert found
     return found
 
 
+MODULES = modules()
+
+
+def room(module: str) -> str:
+    """The package below `models` or `sweep` that a module is in, or the module itself."""
+    return ".".join(module.split(".")[:2])
+
+
 def imports(path: Path) -> set[str]:
-    """Every module a file imports, anywhere in it."""
+    """Every module a file imports, anywhere in it; a package only if it is imported itself."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner in MODULES else node.module)
     return found
 
 
-def test_every_module_has_a_floor() -> None:
-    assert set(modules()) == set().union(*FLOORS)
-    assert sum(map(len, FLOORS)) == len(modules())
+def test_every_module_has_a_room() -> None:
+    rooms = {room(name) for name, path in MODULES.items() if path.read_text() or "." in name}
+    assert rooms - {"models"} == set().union(*ROOMS)
+    assert len(MODULES) > 100
 
 
-def test_imports_point_down() -> None:
-    floor = {name: k for k, names in enumerate(FLOORS) for name in names}
-    for name, path in modules().items():
-        for other in imports(path) & set(floor):
-            if name == "sweep.tracking" and other.startswith("sweep.tracking_"):
-                continue
-            assert floor[other] < floor[name], f"{name} imports {other}"
+def test_rooms_import_lower_rooms_alone() -> None:
+    floor = {name: k for k, names in enumerate(ROOMS) for name in names}
+    arrows = {
+        (room(name), room(other))
+        for name, path in MODULES.items()
+        for other in imports(path) & MODULES.keys()
+        if other not in ("models", "sweep")
+    }
+    assert len(arrows) > 20
+    for user, used in arrows:
+        assert user == used or floor[used] < floor[user], f"{user} imports {used}"
+
+
+def test_modules_of_a_room_import_each_other_one_way() -> None:
+    used = {name: imports(path) & MODULES.keys() - {name} for name, path in MODULES.items()}
+    left = set(MODULES)
+    while free := {name for name in left if not used[name] & left}:
+        left -= free
+    assert not left, f"in circles, or above one: {sorted(left)}"
 
 
 @pytest.mark.parametrize("package", ONLY_HERE)
 def test_few_modules_know_a_package(package: str) -> None:
     users = {
         name
-        for name, path in modules().items()
+        for name, path in MODULES.items()
         if any(other.split(".")[0] == package for other in imports(path))
     }
     assert users == ONLY_HERE[package]
 
 
 def test_models_know_nothing_of_the_shell() -> None:
-    for name, path in modules().items():
-        if name.startswith("models."):
-            assert not {o.split(".")[0] for o in imports(path)} & {
-                "sweep", "hydra", "omegaconf", "ray", "mlflow",
-            }  # fmt: skip
+    for path in modules("models").values():
+        assert not {o.split(".")[0] for o in imports(path)} & {
+            "sweep", "hydra", "omegaconf", "ray", "mlflow",
+        }  # fmt: skip
 
 
 def test_engine_and_theory_do_not_know_each_other() -> None:
-    theory = ("theory", "ancestry", "drift", "harmless")
-    for name in theory:
-        assert not any(o.startswith("models") for o in imports(ROOT / "models" / f"{name}.py"))
-    for name in (
-        "draws", "samples", "kernel", "statistical", "contexts", "markov", "training",
-        "gpt_recursion",
-    ):  # fmt: skip
-        used = imports(ROOT / "models" / f"{name}.py")
-        assert not used & {f"models.{part}" for part in theory}
+    for name, path in modules("models.theory").items():
+        assert not {o for o in imports(path) if o.startswith(ENGINE)}, name
+    for package in ENGINE:
+        for name, path in modules(package).items():
+            assert not {o for o in imports(path) if o.startswith("models.theory")}, name
+
+
+def test_no_test_imports_a_test() -> None:
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    assert len(files) > 50
+    for path in files:
+        assert not [o for o in imports(path) if o.rpartition(".")[2].startswith("test_")], path
 
 
 def test_the_folder_mlflow_is_no_package() -> None:
     """A Python file in it, or a root mlflow.py, would shadow the real one."""
+    assert (ROOT / "mlflow").is_dir()
     assert not list((ROOT / "mlflow").rglob("*.py"))
     assert not (ROOT / "mlflow.py").exists()
 
 
 def test_every_compiled_file_is_in_the_stamp_of_the_cache() -> None:
     """A file left out could change while numba goes on with its old code: wrong bits, silently."""
-    users = {f"{name[7:]}.py" for name, p in modules().items() if "models.compiled" in imports(p)}
-    assert users | {"compiled.py"} == set(compiled.FILES)
+    users = {path for path in MODULES.values() if "models.statistical.jit" in imports(path)}
+    stamped = {MODULES["models.statistical"].parent / name for name in jit.FILES}
+    assert users | {MODULES["models.statistical.jit"]} == stamped
 
 
 def test_files_are_small() -> None:
-    for path in [*ROOT.glob("sweep/*.py"), *ROOT.glob("models/*.py"), *ROOT.glob("tests/*.py")]:
+    tests = sorted((ROOT / "tests").rglob("*.py"))
+    for path in [*MODULES.values(), *tests]:
         assert len(path.read_text().splitlines()) <= 400, path
 
 

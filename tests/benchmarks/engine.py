@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models import draws, samples, statistical
-from models.compiled import compiled
 from models.schedules import Schedule
 from models.source import Source
-from sweep import packing
-from sweep.grid import Cell
-from sweep.simulate import simulate
+from models.statistical import model, sampling, variates
+from models.statistical.jit import compiled
+from sweep.cells.cell import Cell
+from sweep.grid import cost
+from sweep.trial.simulate import simulate
 from tests.benchmarks import Table, fastest
-from tests.drive import finish
+from tests.helpers.jobs import finish
 
 R, M = 100, 500
 GOALS = {10: 50.0, 100: 12.0, 400: 4.0, 10**6: 1.5}
@@ -65,9 +65,9 @@ def multinomial(n: int, p0: NDArray[np.float64]) -> Callable[[], object]:
 
 def engine(
     schedule: Schedule, law: Source, generations: int = M, replicates: int = R
-) -> Callable[[], tuple[statistical.State, statistical.Record]]:
-    setting = statistical.Setting(schedule=schedule, source=law, replicates=replicates, seed=1)
-    return lambda: statistical.step(setting, statistical.init(setting), generations)
+) -> Callable[[], tuple[model.State, model.Record]]:
+    setting = model.Setting(schedule=schedule, source=law, replicates=replicates, seed=1)
+    return lambda: model.step(setting, model.init(setting), generations)
 
 
 def against_numpy() -> Table:
@@ -114,7 +114,7 @@ def flat() -> Table:
 @compiled
 def _words(words: NDArray[np.uint32], rounds: int) -> None:
     for m in range(rounds):
-        draws.philox(words, words.size - 4, 0, m, 0, 1, 5, 6)
+        variates.philox(words, words.size - 4, 0, m, 0, 1, 5, 6)
 
 
 @compiled
@@ -122,7 +122,7 @@ def _bare(counts: NDArray[np.int64], pool: NDArray[np.uint32], words: NDArray[np
     """The floor: a word, its multiple's upper half, a gather and a count; nothing else."""
     for start in range(0, pool.size, 1024):
         size = min(1024, pool.size - start)
-        draws.philox(words, size, start, 1, 0, 1, 5, 6)
+        variates.philox(words, size, start, 1, 0, 1, 5, 6)
         for i in range(size):
             counts[pool[(np.uint64(words[i]) * np.uint64(pool.size)) >> np.uint64(32)]] += 1
 
@@ -133,7 +133,7 @@ def _picks(times, counts, size, ends, pool, words, filled, bare) -> None:
         if bare:
             _bare(counts, filled, words)
         else:
-            samples.pick(counts, size, ends, ends.size - 1, pool, words, 0, 1, 0, 1, 5, 6)
+            sampling.pick(counts, size, ends, ends.size - 1, pool, words, 0, 1, 0, 1, 5, 6)
 
 
 def floor() -> Table:
@@ -172,7 +172,7 @@ def predicted() -> Table:
         )  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
             (seconds,) = fastest(partial(run, cell, Path(folder)), rounds=3)
-        guess = packing.seconds(cell) - packing.logging_seconds(cell)
+        guess = cost.seconds(cell) - cost.logging_seconds(cell)
         rows.append([cell.name, f"{support:,}", f"{1e3 * guess:.1f}", f"{1e3 * seconds:.1f}",
                      f"x{guess / seconds:.1f}"])  # fmt: skip
     return Table(

@@ -13,13 +13,14 @@ from functools import partial
 import numpy as np
 import torch
 
-from models import corpus, sampling, training
-from models.device import Device, choose, deterministic, generator
-from models.documents import Documents
-from models.gpt import GPT
-from models.recipe import Network, Sampling, Training
-from models.team import Team
-from models.training import Fit
+from models import corpus
+from models.gpt import generate, trainer
+from models.gpt.config import Network, Sampling, Training
+from models.gpt.data_parallel import DataParallelGroup
+from models.gpt.dataset import Documents
+from models.gpt.device import Device, choose, deterministic, generator
+from models.gpt.model import GPT
+from models.gpt.trainer import Trainer
 from tests.benchmarks import Table, fastest
 from tests.benchmarks.nanogpt import Peer, get_batch
 
@@ -95,7 +96,7 @@ def _together(device: Device, networks: dict[str, tuple[Network, int]], places: 
     for name, (network, batch) in networks.items():
         recipe, per_step = replace(RECIPE, batch=batch), batch * network.context
         halves, steps = replace(recipe, shards=2), max(1, 2**21 // GPT(network, S).size())
-        with deterministic(device), Team(2, device) as team:
+        with deterministic(device), DataParallelGroup(2, device) as team:
             whole, cut, shared = (
                 _done(partial(_steps(network, device, *given), steps), device)
                 for given in ((recipe,), (halves,), (halves, team))
@@ -130,8 +131,8 @@ def _gpu() -> list[Table]:
         rows.append([f"sampling, {streams} streams, hop", *_row(written)])
         model = GPT(PAPER, S, generator(0))
         held_out = Documents(tokens=TOKENS[:1290], lengths=np.full(10, 129), real=np.ones(10, bool))
-        on_cpu = training.loss(model, held_out, CPU, 64)
-        on_gpu = training.loss(model.to("cuda"), held_out, replace(gpu, bfloat16=False), 64)
+        on_cpu = trainer.loss(model, held_out, CPU, 64)
+        on_gpu = trainer.loss(model.to("cuda"), held_out, replace(gpu, bfloat16=False), 64)
     a = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
     peak = 2 * 8192**3 / fastest(_done(lambda: a @ a), rounds=5)[0]
     facts = [
@@ -187,11 +188,11 @@ def _done(work: Callable[[], object], device: Device | None = None) -> Callable[
 
 
 def _steps(
-    network: Network, device: Device, recipe: Training, team: Team | None = None
+    network: Network, device: Device, recipe: Training, team: DataParallelGroup | None = None
 ) -> Callable[[int], object]:
     """A function that does so many training steps."""
     model = GPT(network, S, generator(0))
-    fit = Fit(model, recipe, DATA, DATA, aligned=False, seed=1, device=device, team=team)
+    fit = Trainer(model, recipe, DATA, DATA, aligned=False, seed=1, device=device, team=team)
 
     def run(steps: int) -> None:
         for _ in range(steps):
@@ -227,7 +228,7 @@ def _sampling(
         sampler=sampler, temperature=1.0, top_k=None, document=length, streams=streams
     )
     start, lengths = np.full(S, 1 / S), np.full(streams, length)
-    return lambda: list(sampling.write(model, settings, lengths, start, seed=0, device=device))
+    return lambda: list(generate.generate(model, settings, lengths, start, seed=0, device=device))
 
 
 def _peer_sampling(network: Network, device: str, tokens: int) -> Callable[[], object]:

@@ -15,21 +15,21 @@ import ray
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-from models import statistical
 from models.schedules import Schedule
 from models.source import Source
+from models.statistical import model
 
 
 def trial(config: dict[str, Any]) -> None:
-    setting = statistical.Setting(
+    setting = model.Setting(
         schedule=Schedule(name="accumulate", n=config["n"], N=1000),
         source=Source(family="zipf", s=600, support=52, S0=0.1),
         replicates=100,
         seed=0,
     )
-    state = statistical.init(setting)
+    state = model.init(setting)
     for _ in range(50):
-        state, record = statistical.step(setting, state)
+        state, record = model.step(setting, state)
         tune.report({f"{name}/mean": float(values.mean()) for name, values in record.items()})
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.recipe import Network
+from models.gpt.config import Network
 
 
 class Block(nn.Module):

@@ -12,11 +12,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from sweep.grid import expand
-from sweep.simulate import simulate
+from sweep.grid.expand import expand
+from sweep.trial.simulate import simulate
 from tests.benchmarks import Table, fastest
-from tests.compose import settings
-from tests.drive import finish
+from tests.helpers.configs import settings
+from tests.helpers.jobs import finish
 
 CORES = 2
 NAIVE_CELLS = 16

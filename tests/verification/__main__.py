@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from models import ancestry
 from models.schedules import Schedule
-from sweep import figures
+from models.theory import collapse_time
+from sweep.report.figures import curves
 from tests.verification.checks import CHECKS, ZIPF, run
 from tests.verification.searches import searches
 
@@ -26,15 +26,15 @@ def quantile_plots(folder: Path) -> list[Path]:
         state, _ = run(Schedule(name="full", n=n), ZIPF, M, 20_000)
         levels = np.arange(0.005, 1, 0.01)
         T = np.quantile(np.where(state.collapsed_at > 0, state.collapsed_at, M), levels)
-        rho = ancestry.collapse_probability(M, n=n, p=ZIPF.probabilities())
+        rho = collapse_time.collapse_probability(M, n=n, p=ZIPF.probabilities())
         exact = 1 + np.searchsorted(rho, levels)
-        axes.plot(exact, exact, color=figures.EXACT, lw=1.2)
-        axes.plot(exact, T, "x", color=figures.MEAN, ms=4)
+        axes.plot(exact, exact, color=curves.EXACT, lw=1.2)
+        axes.plot(exact, T, "x", color=curves.MEAN, ms=4)
         axes.set_xlabel("quantile of the exact law of $T$")
         axes.set_ylabel("quantile of 20,000 runs" if n == 10 else "")
         axes.set_title(f"full, $n={n}$", fontsize=10)
-        figures.style(axes)
-    return figures.save(figure, folder, "collapse_time_quantiles")
+        curves.style(axes)
+    return curves.save(figure, folder, "collapse_time_quantiles")
 
 
 def main() -> None:

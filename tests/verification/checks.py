@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2
 
-from models import ancestry, drift, statistical, theory
 from models.schedules import Schedule
 from models.source import Source
-from sweep.grid import Cell
-from sweep.laws import laws
-from tests.bounds import bernstein
+from models.statistical import model
+from models.theory import collapse_time, deviation, moments
+from sweep.cells.cell import Cell
+from sweep.results.theory import theory_of
+from tests.helpers.bounds import bernstein
 
 ODDS = 1e-7
 ZIPF = Source(family="zipf", s=600, support=52, S0=0.1)
@@ -63,9 +64,9 @@ class Line:
 
 def run(
     schedule: Schedule, source: Source, M: int, R: int, seed: int = 11
-) -> tuple[statistical.State, statistical.Record]:
-    setting = statistical.Setting(schedule=schedule, source=source, replicates=R, seed=seed)
-    return statistical.step(setting, statistical.init(setting), M)
+) -> tuple[model.State, model.Record]:
+    setting = model.Setting(schedule=schedule, source=source, replicates=R, seed=seed)
+    return model.step(setting, model.init(setting), M)
 
 
 def every_law() -> Iterator[Line]:
@@ -83,7 +84,7 @@ def every_law() -> Iterator[Line]:
             state, curves = run(schedule, source, M, R)
             T = state.collapsed_at[:, None]
             curves["collapsed"] = ((T > 0) & (T <= np.arange(1, M + 1))).astype(float)
-            exact = laws(cell).curves
+            exact = theory_of(cell).curves
             missing = EXPECTED.get(schedule.name, {"sigma"}) - {
                 key.split("/")[0] for key in exact if key.endswith("/exact")
             }
@@ -119,7 +120,7 @@ def theorem_2() -> Iterator[Line]:
     _, curves = run(Schedule(name="partial", n=n, N=N), source, M, R)
     m = np.arange(1, M + 1)
     for printed in (False, True):
-        law = theory.sigma_partial(m, n=n, N=N, S0=0.6, as_printed=printed)
+        law = moments.sigma_partial(m, n=n, N=N, S0=0.6, as_printed=printed)
         allowed = bernstein(law, low=1 / 40, replicates=R, comparisons=2 * M, odds=ODDS)
         gap = float((np.abs(curves["sigma"].mean(0) - law) / allowed).max())
         if printed:
@@ -152,7 +153,7 @@ def law_of_T() -> Iterator[Line]:
         state, _ = run(Schedule(name="full", n=n), ZIPF, M, R)
         T = np.where(state.collapsed_at > 0, state.collapsed_at, M + 1)
         empirical = (T[:, None] <= np.arange(1, M + 1)[None, :: max(1, M // 400)]).mean(0)
-        rho = ancestry.collapse_probability(M, n=n, p=ZIPF.probabilities())
+        rho = collapse_time.collapse_probability(M, n=n, p=ZIPF.probabilities())
         distance = float(np.abs(empirical - rho[:: max(1, M // 400)]).max())
         bound = float(np.sqrt(np.log(2 * 4 / ODDS) / (2 * R)))
         yield Line(what=f"sup |F - rho|, n={n}", statistic=distance, threshold=bound)
@@ -173,7 +174,7 @@ def msprime_lineages() -> Iterator[Line]:
     law[n] = 1.0
     exact = {}
     for k in range(1, max(ks) + 1):
-        law = law @ ancestry.occupancy(n)
+        law = law @ collapse_time.occupancy(n)
         exact[k] = law.copy()
     for k in ks:
         roots = [
@@ -193,8 +194,8 @@ def deviation_at_scale() -> Iterator[Line]:
     R, M, n = 2000, 25, 1000
     p = ZIPF.probabilities()
     for schedule, exact in (
-        (Schedule(name="full", n=n), drift.deviation_full(M, n=n, p=p)),
-        (Schedule(name="partial", n=n, N=n), drift.deviation_partial(M, n=n, N=n, p=p)),
+        (Schedule(name="full", n=n), deviation.deviation_full(M, n=n, p=p)),
+        (Schedule(name="partial", n=n, N=n), deviation.deviation_partial(M, n=n, N=n, p=p)),
     ):
         _, curves = run(schedule, ZIPF, M, R)
         values = curves["deviation"]

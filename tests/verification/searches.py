@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from sweep import bracket, criteria, thresholds
-from sweep.bracket import Probe, Value
-from sweep.simulate import simulate
-from tests.compose import settings
-from tests.drive import finish
+from sweep.search import bracketing, criteria, threshold
+from sweep.search.bracketing import Probe, Value
+from sweep.trial.simulate import simulate
+from tests.helpers.configs import settings
+from tests.helpers.jobs import finish
 from tests.verification.checks import Line
 
 SEEDS = 20
@@ -30,9 +30,9 @@ def searches() -> Iterator[Line]:
         for seed in range(SEEDS):
             problem = _problem(N, level, seed)
             values = cache(lambda probe, problem=problem: _run(problem, probe))
-            asked, known = bracket.replay(problem.rules, values)
+            asked, known = bracketing.replay(problem.rules, values)
             assert not asked
-            found = bracket.answer(problem.rules, known)
+            found = bracketing.answer(problem.rules, known)
             truth = _exact(N, level)
             missed += not found.low <= truth <= found.high
             widths.append((found.high - found.low) / truth)
@@ -48,18 +48,18 @@ def searches() -> Iterator[Line]:
     )
 
 
-def _problem(N: int, level: float, seed: int) -> thresholds.Problem:
+def _problem(N: int, level: float, seed: int) -> threshold.Problem:
     made = settings(
         "+experiment=threshold", f"grid.N={N}", f"threshold.level={level}", f"seed={seed}"
     )
-    (problem,) = thresholds.search(made, None)[0].problems
+    (problem,) = threshold.search(made, None)[0].problems
     return problem
 
 
-def _run(problem: thresholds.Problem, probe: Probe) -> Value:
+def _run(problem: threshold.Problem, probe: Probe) -> Value:
     cell = problem.probe(probe)
     curves = finish(simulate(cell, Path("nowhere")))
-    return thresholds.summed(criteria.values("deviation", cell, curves))
+    return threshold.summed(criteria.values("deviation", cell, curves))
 
 
 @cache

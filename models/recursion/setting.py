@@ -1,0 +1,85 @@
+"""One GPT cell, and the names of what it shares with others.
+
+A name is a hash of what a thing depends on and of nothing else: p(0), real data
+and p(1) depend on neither the schedule nor on n where they can, so cells share
+them; a longer horizon or more replicates repeat the shorter run.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import corpus
+from models.gpt import dataset
+from models.gpt.config import GPT_STREAM, Recipe
+from models.gpt.data_parallel import DataParallelGroup
+from models.gpt.device import Device
+from models.schedules import Schedule
+from models.seeding import derive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What is run."""
+
+    schedule: Schedule
+    recipe: Recipe
+    text: str
+    """The text that the recipe's digest is of."""
+    replicates: int
+    seed: int
+    device: Device
+    every: float = 60.0
+    """Seconds between two checkpoints within one training or writing."""
+    team: DataParallelGroup | None = None
+    """The processes that train a network together; None: this one alone."""
+
+    @property
+    def letters(self) -> str:
+        return corpus.alphabet(self.text)
+
+    @property
+    def s(self) -> int:
+        return len(self.letters)
+
+    @property
+    def aligned(self) -> bool:
+        """Whether a document is one window."""
+        return self.recipe.sampling.sampler == "restart"
+
+    def lengths(self, n: int) -> NDArray[np.int64]:
+        """Of the documents that n tokens make."""
+        return dataset.lengths(n, self.recipe.sampling.document, aligned=self.aligned)
+
+    @property
+    def root(self) -> int:
+        """Names p(0), and all that is drawn from it: a hash of what it depends on."""
+        recipe, sampling = self.recipe, self.recipe.sampling
+        parts: list[Any] = [GPT_STREAM, self.seed, recipe.digest, recipe.truth]
+        if recipe.truth == "markov":
+            return derive(*parts, recipe.order)
+        written = sampling.sampler, sampling.document, sampling.streams
+        return derive(*parts, recipe.network, recipe.training, *written)
+
+    @property
+    def yardstick(self) -> int:
+        """Names what models are measured by."""
+        measure, sampling = self.recipe.measure, self.recipe.sampling
+        parts = measure.contexts, measure.validation, self.recipe.network.context
+        return derive(self.root, *parts, sampling.sampler, sampling.document, sampling.streams)
+
+    def first(self, r: int) -> int:
+        """Names p(1) of a replicate."""
+        schedule, recipe, sampling = self.schedule, self.recipe, self.recipe.sampling
+        chosen = schedule.total(1) if schedule.rule.subsample else None
+        return derive(
+            self.root, recipe.network, recipe.training, recipe.measure.validation,
+            sampling.sampler, sampling.document, sampling.streams, r, schedule.gathered(1), chosen,
+        )  # fmt: skip
+
+    def first_name(self, r: int, *, again: bool = False) -> str:
+        """The shared piece of p(1); again: of the laws of p(1) trained with another seed."""
+        kind = f"retrained-{self.yardstick:016x}" if again else "first"
+        return f"{kind}-{self.first(r):016x}"

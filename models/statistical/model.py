@@ -1,0 +1,165 @@
+"""The statistical language model of one context, trained recursively.
+
+    R     replicates, all advanced at once
+    A     tokens of the support of p(0)
+    G     generations of one step
+    T     first generation at which p(m) is a Dirac mass (the paper's T)
+
+Model m is the empirical law of its n^(m) training samples (eq. 2 and 5 of
+Seddik et al. 2024 for a fixed context). Randomness is a pure function of
+(seed, source, replicate, generation, draw): runs are extended, cut, resumed
+and packed without moving a bit, and cells that share an initial law share
+their real samples and their random numbers.
+
+Not covered: several contexts at once (`models.statistical.contexts`).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.schedules import Schedule
+from models.seeding import stream_key
+from models.source import Source
+from models.statistical import kernel
+
+CURVES = (
+    "sigma", "p_max", "deviation", "deviation_p0", "support", "entropy", "js_p0", "tail",
+)  # fmt: skip
+"""What is recorded of every model, in the order of the kernel's rows:
+
+sigma         sum_i p_i(m)^2
+p_max         max_i p_i(m)
+deviation     ||p(m) - p(1)||_1, in [0, 2]
+deviation_p0  ||p(m) - p(0)||_1, in [0, 2]
+support       how many tokens have positive probability
+entropy       -sum_i p_i(m) log p_i(m), nats
+js_p0         Jensen-Shannon divergence between p(m) and p(0), nats, in [0, log 2]
+tail          mass that p(m) gives to the tokens with p_i(0) < 1/s~, rarer than average
+"""
+
+KEEPS = {
+    "nothing": kernel.KEEP_NOTHING,
+    "real": kernel.KEEP_REAL,
+    "all": kernel.KEEP_ALL,
+    "window": kernel.KEEP_WINDOW,
+}
+
+Record = dict[str, NDArray[np.float64]]
+"""One array of shape (R, G) for each name in `CURVES`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What is simulated."""
+
+    schedule: Schedule
+    source: Source
+    replicates: int
+    """Independent runs R."""
+    first_replicate: int = 0
+    """Number of the first of them: replicates 0..9 are 0..4 and 5..9."""
+    seed: int
+    """Root seed, a whole number from 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """Where all replicates stand after generation m; arrays are never written to."""
+
+    m: int
+    ids: NDArray[np.int32]
+    """(R, W, C) living tokens of the W latest models; model t is at t mod W."""
+    counts: NDArray[np.int64]
+    """(R, W, C) training samples of each living token."""
+    alive: NDArray[np.int64]
+    """(R, W) how many tokens live; 0 where no model is held."""
+    kept: NDArray[np.int64]
+    """(R, A) counts of the samples that are kept, or (R, 0)."""
+    sets: NDArray[np.int64]
+    """(R, K, A) what was drawn for the K latest generations, where a window of it is
+    kept; generation m is at m mod K. Else (R, 0, 0)."""
+    p1: NDArray[np.int64]
+    """(R, A + 1) counts of p(1), and their sum."""
+    collapsed_at: NDArray[np.int64]
+    """(R,) T; 0 while not collapsed."""
+    absorbed_at: NDArray[np.int64]
+    """(R,) first m after which no model can change any more; 0 before."""
+
+
+def init(setting: Setting) -> State:
+    """Before generation 1: only p(0) is known."""
+    R, A = setting.replicates, setting.source.support
+    keeps = setting.schedule.rule.keeps
+    K = (setting.schedule.K or 0) if keeps == "window" else 0
+    return State(
+        m=0,
+        ids=np.zeros((R, 1, 1), np.int32),
+        counts=np.zeros((R, 1, 1), np.int64),
+        alive=np.zeros((R, 1), np.int64),
+        kept=np.zeros((R, A if keeps != "nothing" else 0), np.int64),
+        sets=np.zeros((R, K, A if K else 0), np.int64),
+        p1=np.zeros((R, A + 1), np.int64),
+        collapsed_at=np.zeros(R, np.int64),
+        absorbed_at=np.zeros(R, np.int64),
+    )
+
+
+def step(setting: Setting, state: State, generations: int = 1) -> tuple[State, Record]:
+    """Train generations m + 1 .. m + G of every replicate.
+
+    One call over G generations and G calls over one give the same bits; one
+    call is faster.
+    """
+    schedule, source = setting.schedule, setting.source
+    m0, m1 = state.m, state.m + generations
+    new = _roomier(state, schedule, source, m1)
+    n, N, K = schedule.n or 0, schedule.N or 0, schedule.K or 0
+    draws = schedule.rule.draws
+    rows = [draws(m, n, N, K) for m in range(m0 + 1, m1 + 1)] if draws else []
+    last_real = schedule.last_real()
+    p0 = source.probabilities()
+    cdf = np.concatenate([[0.0], np.cumsum(p0)])
+    cdf[-1] = 1.0
+    curves = np.empty((len(CURVES), setting.replicates, generations))
+    kernel.advance(
+        stream_key(setting.seed, source), setting.first_replicate, m0, m1,
+        np.cumsum([0, *map(len, rows)], dtype=np.int64),
+        np.array([t for row in rows for t in row], np.int64),
+        np.array([k for row in rows for k in row.values()], np.int64),
+        0 if draws else n,
+        1 << 62 if last_real is None else last_real,
+        KEEPS[schedule.rule.keeps],
+        n if schedule.rule.subsample else 0,
+        max(n, N), cdf, p0,
+        new.ids, new.counts, new.alive, new.kept, new.sets, new.p1,
+        new.collapsed_at, new.absorbed_at, curves,
+    )  # fmt: skip
+    return new, dict(zip(CURVES, curves, strict=True))
+
+
+def _roomier(state: State, schedule: Schedule, source: Source, m1: int) -> State:
+    """A copy of the state with room for the models that generations up to m1 hold."""
+    R, W0, C0 = state.ids.shape
+    W = schedule.reach(m1)
+    C = min(source.support, schedule.largest_total(m1))
+    ids = np.zeros((R, W, C), np.int32)
+    counts = np.zeros((R, W, C), np.int64)
+    alive = np.zeros((R, W), np.int64)
+    for t in range(max(1, state.m - W0 + 1), state.m + 1):
+        ids[:, t % W, :C0] = state.ids[:, t % W0]
+        counts[:, t % W, :C0] = state.counts[:, t % W0]
+        alive[:, t % W] = state.alive[:, t % W0]
+    return replace(
+        state,
+        m=m1,
+        ids=ids,
+        counts=counts,
+        alive=alive,
+        kept=state.kept.copy(),
+        sets=state.sets.copy(),
+        p1=state.p1.copy(),
+        collapsed_at=state.collapsed_at.copy(),
+        absorbed_at=state.absorbed_at.copy(),
+    )

@@ -1,0 +1,57 @@
+"""What the grid needs to know of a GPT: its recipe, as params and back, and what fits together."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+from models.gpt.config import Measure, Network, Recipe, Sampling, Training
+
+SECTIONS: dict[str, type] = {
+    "network": Network, "training": Training, "sampling": Sampling, "measure": Measure,
+}  # fmt: skip
+OWN = {"corpus": "corpus", "digest": "corpus.digest", "truth": "corpus.truth"}
+OWN |= {"order": "corpus.order"}
+"""Field of a recipe -> name of its param."""
+
+
+def recipe_params(made: Recipe) -> dict[str, Any]:
+    """As params of a run: `training.steps` and so on; the temperature, an axis, by its own name."""
+    found: dict[str, Any] = {param: getattr(made, name) for name, param in OWN.items()}
+    for section in SECTIONS:
+        part = getattr(made, section)
+        found |= {f"{section}.{f.name}": getattr(part, f.name) for f in fields(part)}
+    found["temperature"] = found.pop("sampling.temperature")
+    return found
+
+
+def recipe_from_params(params: Mapping[str, str]) -> Recipe:
+    """What `recipe_params` describes."""
+    parts: dict[str, Any] = {}
+    for section, kind in SECTIONS.items():
+        hints = get_type_hints(kind)
+        names = {f.name: f"{section}.{f.name}" for f in fields(kind)}
+        if section == "sampling":
+            names["temperature"] = "temperature"
+        parts[section] = kind(
+            **{name: _read(params.get(param), hints[name]) for name, param in names.items()}
+        )
+    hints = get_type_hints(Recipe)
+    parts |= {name: _read(params.get(param), hints[name]) for name, param in OWN.items()}
+    return Recipe(**parts)
+
+
+def _read(text: str | None, hint: Any) -> Any:
+    """A value of the hinted type, or None, from how it prints."""
+    if text is None:
+        return None
+    options = [kind for kind in get_args(hint) or (hint,) if kind is not NoneType]
+    return text == "True" if options[0] is bool else options[0](text)
+
+
+def network_size(network: Network, s: int) -> int:
+    """Number of parameters."""
+    d, bias = network.embedding, int(network.bias)
+    block = 12 * d * d + 2 * d + bias * (3 * d + d + 4 * d + d + 2 * d)
+    out = 0 if network.tied else s * d
+    return s * d + network.context * d + network.layers * block + d * (1 + bias) + out

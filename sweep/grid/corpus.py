@@ -1,0 +1,100 @@
+"""The corpus of a sweep: embedded, from a file, or downloaded; and where workers find it."""
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+import requests
+
+from models import corpus
+from sweep.config.schema import Settings
+from sweep.config.validate import ConfigError
+from sweep.grid.gpt import needs_text
+
+TIMEOUT = (5.0, 60.0)
+"""Seconds to connect, and between two pieces of an answer."""
+
+
+def fetch(settings: Settings) -> str | None:
+    """The text of a sweep that needs one. Raises ConfigError if it cannot be had."""
+    if not needs_text(settings):
+        return None
+    wanted = settings.corpus
+    if wanted.path is None:
+        return corpus.embedded()
+    path = Path(wanted.path)
+    if not path.exists():
+        if wanted.url is None:
+            raise ConfigError(f"corpus.path: got {wanted.path}; allowed: a text file that is there")
+        _download(wanted.url, path, wanted.sha256)
+    try:
+        content = path.read_bytes()
+        text = content.decode()
+        corpus.alphabet(text)
+    except UnicodeDecodeError:
+        raise ConfigError(f"corpus.path: {path} is not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigError(f"corpus.path: {path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"corpus.path: {path}: {error}") from None
+    found = hashlib.sha256(content).hexdigest()
+    if wanted.sha256 is not None and found != wanted.sha256.lower():
+        raise ConfigError(
+            f"corpus.path: {path} has SHA-256 {found}; allowed: {wanted.sha256}; "
+            "remove the file to download it again, or set corpus.sha256"
+        )
+    return text
+
+
+def keep(folder: Path, text: str) -> None:
+    """Put a text where workers find it by its digest."""
+    path = folder / "texts" / f"{corpus.digest(text)}.txt"
+    if path.exists() and _read(path) == text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, text.encode())
+
+
+def find(folder: Path, digest: str) -> str:
+    """The text with this digest. Raises RuntimeError if it is not there as it was put."""
+    path = folder / "texts" / f"{digest}.txt"
+    text = _read(path)
+    if text is None or corpus.digest(text) != digest:
+        raise RuntimeError(
+            f"the corpus {path} is missing or has been changed: start the sweep again"
+        )
+    return text
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _download(url: str, path: Path, sha256: str | None) -> None:
+    remedy = f"put the text at {path.absolute()} yourself, or set corpus.path"
+    try:
+        answer = requests.get(url, timeout=TIMEOUT)
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        reason = type(error).__name__
+        raise ConfigError(f"corpus.url: {url} cannot be had ({reason}); {remedy}") from None
+    found = hashlib.sha256(answer.content).hexdigest()
+    if sha256 is not None and found != sha256.lower():
+        raise ConfigError(
+            f"corpus.url: {url} gave a text with SHA-256 {found}; expected {sha256}; {remedy}"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, answer.content)
+    except OSError as error:
+        raise ConfigError(f"corpus.path: {path} cannot be written: {error.strerror}") from None
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)

@@ -1,0 +1,168 @@
+"""From settings to the ordered cells of a sweep. Pure."""
+
+import itertools
+import math
+from dataclasses import replace
+from typing import Any
+
+from models import corpus
+from models.schedules import RULES, Schedule
+from models.source import WITHOUT_S0, Source
+from models.statistical.contexts import SCHEDULES as CONTEXT_SCHEDULES
+from models.statistical.contexts import Contexts
+from sweep.cells.cell import Cell
+from sweep.config.schema import AXES, DEFAULTS, Settings
+from sweep.config.validate import ConfigError
+from sweep.grid.gpt import needs_text, recipe, unused_by_model
+from sweep.grid.memory import check_size
+
+TRAINS_ON_N = ("matched", "accumulate_subsample")
+"""Schedules with real samples whose n is the size of the whole training set."""
+LARGEST_SWEEP = 200_000
+"""Most cells of one sweep."""
+
+
+def expand(settings: Settings, text: str | None = None) -> tuple[list[Cell], list[str]]:
+    """The cells, in the order of the axes as given, and notices for the user.
+
+    An axis that a schedule does not use is dropped for it, and cells that are
+    then equal appear once. text: the corpus, where `needs_text`; may be left out
+    if it is the embedded one. Raises ConfigError for values that do not fit
+    together.
+    """
+    if needs_text(settings) and text is None:
+        assert settings.corpus.path is None, "the text has to be read first"
+        text = corpus.embedded()
+    cells: dict[Cell, None] = {}
+    for name in settings.grid.schedule:
+        points = _points(settings, name)
+        reuses = settings.grid.reuse if name == "recent" else (False,)
+        if len(cells) + len(points) * len(reuses) > LARGEST_SWEEP:
+            raise ConfigError(f"grid: got over {LARGEST_SWEEP} cells; allowed: up to that many")
+        for reuse in reuses:
+            for point in points:
+                S0, temperature = point.pop("S0", None), point.pop("temperature", None)
+                try:
+                    schedule = Schedule(name=name, reuse=reuse or None, **point)
+                except ValueError as error:
+                    raise ConfigError(f"grid.{error}") from None
+                cell = Cell(
+                    model=settings.model,
+                    schedule=schedule,
+                    source=_source(settings, S0, text),
+                    generations=settings.generations,
+                    replicates=settings.replicates,
+                    seed=settings.seed,
+                    contexts=_contexts(settings, schedule),
+                    recipe=recipe(settings, text, temperature),
+                )
+                point |= {"S0": S0, "temperature": temperature}
+                check_size(cell)
+                cells[cell] = None
+    return list(cells), _notices(settings, list(cells))
+
+
+def _points(settings: Settings, name: str) -> list[dict[str, Any]]:
+    """Values of the axes that the schedule uses, one dict a cell, in order."""
+    grid = settings.grid
+    axes = [axis for axis in AXES if axis in RULES[name].axes]
+    if settings.gpt is not None:
+        axes.append("temperature")
+    elif settings.source.family not in WITHOUT_S0 or grid.S0 is not None:
+        axes.append("S0")
+    moved = [axis for axis in grid.zip if axis in axes]
+    groups: list[list[dict[str, Any]]] = []
+    if grid.alpha is not None:
+        groups.append(_shares(settings, name))
+        axes = [axis for axis in axes if axis not in ("n", "N")]
+    for axis in axes:
+        if axis in moved[1:]:
+            continue
+        together = moved if axis in moved else [axis]
+        columns = [getattr(grid, a) or DEFAULTS[a] for a in together]
+        groups.append([dict(zip(together, row, strict=True)) for row in zip(*columns, strict=True)])
+    size = math.prod(len(group) for group in groups)
+    if size > LARGEST_SWEEP:
+        raise ConfigError(f"grid: got {size} cells; allowed: up to {LARGEST_SWEEP}")
+    return [
+        {axis: value for part in parts for axis, value in part.items()}
+        for parts in itertools.product(*groups)
+    ]
+
+
+def _shares(settings: Settings, name: str) -> list[dict[str, Any]]:
+    """n and N at each share and total; a schedule without one of them takes the whole total."""
+    found: list[dict[str, Any]] = []
+    for total, alpha in itertools.product(settings.grid.total or (), settings.grid.alpha or ()):
+        n = round(alpha * total)
+        both = {"n": total if name in TRAINS_ON_N else n, "N": total - n}
+        used = [axis for axis in ("n", "N") if axis in RULES[name].axes]
+        found.append(both if len(used) == 2 else {used[0]: total})
+    return found
+
+
+def _contexts(settings: Settings, schedule: Schedule) -> Contexts | None:
+    """The checked contexts, if there are any."""
+    if settings.context_length == 0:
+        return None
+    if schedule.name not in CONTEXT_SCHEDULES:
+        raise ConfigError(
+            f"grid.schedule: got {schedule.name!r} with model.context_length="
+            f"{settings.context_length}; allowed with contexts: {', '.join(CONTEXT_SCHEDULES)}"
+        )
+    contexts = Contexts(
+        length=settings.context_length, draw=settings.context_draw, unseen=settings.unseen
+    )
+    try:
+        contexts.count(settings.source.s)
+    except ValueError as error:
+        raise ConfigError(f"model.{error}") from None
+    return contexts
+
+
+def _source(settings: Settings, S0: float | None, text: str | None) -> Source:
+    """The checked initial law."""
+    fields = settings.source
+    try:
+        if text is not None:
+            counts = corpus.counts_of(text)
+            size = len(counts)
+            source = Source(family="text", s=size, support=size, S0=S0, counts=counts)
+            return replace(source, S0=None)
+        source = Source(
+            family=fields.family,
+            s=fields.s,
+            support=fields.support,
+            S0=S0,
+            seed=fields.seed if fields.family == "dirichlet" else None,
+        )
+        source.probabilities()
+    except (ValueError, ArithmeticError) as error:
+        section = "grid" if str(error).startswith("S0") else "source"
+        raise ConfigError(f"{section}.{error}") from None
+    return replace(source, S0=None) if fields.family == "uniform" else source
+
+
+def _notices(settings: Settings, cells: list[Cell]) -> list[str]:
+    """One line for each axis that was given and that some schedule does not use."""
+    grid, notices = settings.grid, []
+    for axis in ("n", "N", "K"):
+        without = [s for s in grid.schedule if axis not in RULES[s].axes]
+        if getattr(grid, axis) is not None and without:
+            notices.append(f"grid.{axis} is not used by {', '.join(without)}: dropped there")
+    if any(
+        c.schedule.name == "recent" and not c.schedule.reuse and c.schedule.K not in (None, 1)
+        and c.schedule.total(1) == 1
+        for c in cells
+    ):  # fmt: skip
+        notices.append(
+            "recent: floor(n/K) = 1 for some cells, so generation 1 is one sample and T = 1; "
+            "with K > 1 a collapse is not final, see absorption_time"
+        )
+    without = [s for s in grid.schedule if s != "recent"]
+    if any(grid.reuse) and without:
+        notices.append(f"grid.reuse is not used by {', '.join(without)}: dropped there")
+    notices += unused_by_model(settings)
+    if settings.source.seed != 0 and settings.source.family != "dirichlet":
+        notices.append(f"source.seed is not used by family {settings.source.family}: dropped")
+    return notices

@@ -1,0 +1,155 @@
+"""What the nodes of a cluster must have in common, looked at before any trial; no Ray here.
+
+The driver puts a word into the shared storage and holds a lock there; each
+node reads the word, meets the lock, answers with a file, reaches the store,
+and has the same code.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sweep.config.cluster import Cluster
+from sweep.config.validate import ConfigError
+from sweep.paths import SWEEP
+from sweep.tracking.base import Store, StoreError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A node, alive."""
+
+    id: str
+    host: str
+    """Its address, for people."""
+    cpus: float
+    gpus: float
+
+    def slots(self, cpus: int, gpus: float) -> int:
+        """How many trials it can run at once; one GPU may be parted; several are on one node."""
+        found = int(self.cpus / cpus)
+        if gpus > 0:
+            each = int(1 / gpus + 1e-9) * int(self.gpus) if gpus < 1 else int(self.gpus / gpus)
+            found = min(found, each)
+        return found
+
+
+def check_fit(nodes: Sequence[Node], cluster: Cluster) -> None:
+    """Refuse a trial that fits on no node: it would wait for ever. Raises ConfigError."""
+    cpus, gpus = cluster.cpus, cluster.gpus_per_trial or 0.0
+    for key, asked, most in (
+        (cluster.asks_for_cpus, cpus, max(n.cpus for n in nodes)),
+        (f"cluster.gpus_per_trial: got {gpus:g}", gpus, max(n.gpus for n in nodes)),
+    ):
+        if asked > most:
+            raise ConfigError(
+                f"{key}; allowed: up to {most:g}, the most "
+                f"that one of the {len(nodes)} nodes of this cluster has"
+            )
+    if not any(node.slots(cpus, gpus) for node in nodes):
+        has = ", ".join(f"{n.host} {n.cpus:g} and {n.gpus:g}" for n in nodes[:8])
+        raise ConfigError(
+            f"cluster.gpus_per_trial: got {gpus:g} with {cpus} CPUs a trial, and no node has both "
+            f"(CPUs and GPUs: {has}); ask for fewer"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of every node; travels there."""
+
+    folder: Path
+    store: Store
+    word: str = field(default_factory=lambda: secrets.token_hex(8))
+    code: str = field(default_factory=lambda: code())
+
+
+@contextlib.contextmanager
+def asked(store: Store) -> Iterator[Question]:
+    """Put the question into the storage, with a lock held. Raises ConfigError."""
+    folder = store.state / f"probe-{secrets.token_hex(4)}"
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        try:
+            folder.mkdir(parents=True)
+            question = Question(folder=folder, store=store)
+            (folder / "word").write_text(question.word)
+            file = stack.enter_context(open(folder / "lock", "a+"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigError(
+                f"cluster.storage: got {store.state.parent}, where this machine cannot write and "
+                f"lock files ({error.strerror}); allowed: a folder that every node sees"
+            ) from None
+        yield question
+
+
+def answer(question: Question, node: str) -> str:
+    """Asked on a node: what is wrong there in one line, or nothing."""
+    if code() != question.code:
+        return "has other code of sweep and models: install the same version, or submit a job"
+    try:
+        if (question.folder / "word").read_text() != question.word:
+            return "sees other files in it"
+        reply = question.folder / node
+        temporary = reply.with_suffix(".new")
+        temporary.write_text(question.word)
+        os.replace(temporary, reply)
+    except FileNotFoundError:
+        return "does not see it: mount it there"
+    except OSError as error:
+        return f"cannot write there ({error.strerror})"
+    try:
+        with open(question.folder / "lock", "a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return "takes a lock there that the driver holds: mount it with locks across nodes (NFS 4)"
+    except BlockingIOError:
+        pass
+    except OSError as error:
+        return f"has no locks there ({error.strerror}): mount it with locks (NFS 4)"
+    from sweep.tracking import mlflow_tracker
+
+    try:
+        mlflow_tracker.probe(question.store.uri)
+    except StoreError as error:
+        return str(error)
+    return ""
+
+
+def check_reply(question: Question, node: str) -> str:
+    """What is wrong with a node that has found nothing wrong: its file must be seen here."""
+    try:
+        seen = (question.folder / node).read_text() == question.word
+    except OSError:
+        seen = False
+    return "" if seen else "writes there what the driver does not see: mount the same folder"
+
+
+def refuse(store: Store, complaints: Sequence[tuple[Node, str]]) -> None:
+    """Raise ConfigError with the first of what nodes complain about, if they do."""
+    if not complaints:
+        return
+    node, reason = complaints[0]
+    others = f" (and {len(complaints) - 1} more nodes)" if len(complaints) > 1 else ""
+    if reason.startswith("tracking.uri: "):
+        reason = reason.removeprefix("tracking.uri: ")
+        raise ConfigError(f"tracking.uri: from node {node.host}{others}: {reason}")
+    raise ConfigError(
+        f"cluster.storage: got {store.state.parent}, and node {node.host}{others} {reason}"
+    )
+
+
+def code() -> str:
+    """A hash of this code, which all nodes must run."""
+    found = hashlib.sha256()
+    for package in (SWEEP, SWEEP.parent / "models"):
+        for path in sorted(package.rglob("*.py")):
+            name = path.relative_to(package.parent).as_posix()
+            found.update(name.encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()

@@ -1,0 +1,39 @@
+"""The cells of a sweep with their runs, in one order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.schedules import RULES
+from sweep.cells.cell import Cell, cell_from_params
+from sweep.tracking.base import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellRun:
+    """A cell and its run."""
+
+    cell: Cell
+    run: Run
+
+
+def cell_runs(rows: Sequence[Run]) -> list[CellRun]:
+    """Runs as cells, in one order whatever order they ran in."""
+    found = [
+        CellRun(cell=cell_from_params(row.params), run=row)
+        for row in rows
+        if "family" in row.params
+    ]  # without params: begun, and cut off at once
+    order = list(RULES)
+    return sorted(
+        found,
+        key=lambda e: (
+            e.cell.model,
+            order.index(e.cell.schedule.name),
+            e.cell.source.concentration,
+            e.cell.schedule.N or 0,
+            e.cell.schedule.K or 0,
+            e.cell.schedule.n or 0,
+            bool(e.cell.schedule.reuse),
+            e.cell.id,
+        ),
+    )

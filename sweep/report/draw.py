@@ -1,0 +1,137 @@
+"""The figures of a sweep, from the tracking store alone."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sweep.cells import labels, thinning
+from sweep.cells.thinning import chosen
+from sweep.grid.cost import DRIFT_WORK
+from sweep.report import cell_curves
+from sweep.report.cell_curves import LITTLE_WORK
+from sweep.report.cell_runs import CellRun
+from sweep.report.figures import curves, gpt, threshold
+from sweep.report.html import charts
+from sweep.search import threshold_result
+from sweep.tracking.base import Run, Tracker
+
+PREVIEW = "preview.png"
+"""The first figure, small."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """What is drawn of a sweep."""
+
+    files: list[Path] = field(default_factory=list)
+    images: list[tuple[Path, str]] = field(default_factory=list)
+    """Each PNG with what it shows in words."""
+    chart: dict[str, Any] = field(default_factory=dict)
+    """`charts.data`."""
+
+
+def draw(tracker: Tracker, parent: Run, entries: Sequence[CellRun], folder: Path) -> Drawn:
+    """Draw a sweep as its `figure` tag says, into the folder."""
+    name = parent.tags.get("experiment", "sweep")
+    kind = parent.tags.get("figure", "curves")
+    found = answers_of(tracker, parent) if kind == "threshold" else []
+    if found:
+        return _answers(tracker, parent, found, name, folder)
+    return _cells(tracker, name, kind, [e for e in entries if e.run.status == "FINISHED"], folder)
+
+
+def answers_of(tracker: Tracker, parent: Run) -> list[threshold_result.Told]:
+    """What the threshold search of a sweep has found; nothing if that is not stored."""
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            path = tracker.download_artifact(parent.id, threshold_result.FILE, Path(scratch))
+        except FileNotFoundError:
+            return []
+        found: list[threshold_result.Told] = json.loads(path.read_text())
+        return found
+
+
+def _answers(
+    tracker: Tracker, parent: Run, found: Sequence[threshold_result.Told], name: str, folder: Path
+) -> Drawn:
+    """The figure of a threshold search, with the latest one of another model beside it."""
+    others: list[threshold_result.Told] = []
+    for row in tracker.runs(None):
+        if row.tags.get("figure") == "threshold" and row.id != parent.id and not others:
+            other = answers_of(tracker, row)
+            if other and other[0]["model"] != found[0]["model"]:
+                others = [o for o in other if o["criterion"] == found[0]["criterion"]]
+    figure = threshold.threshold_figure(found, others, f"{name}: {threshold_result.shared(found)}")
+    files = curves.save(figure, folder, name)
+    curves.preview(figure, folder / PREVIEW)
+    differ = threshold_result.differing(found)
+    lines = [
+        f"{threshold_result.label(one, differ)}: {threshold_result.interval(one)}" for one in found
+    ]
+    words = "the largest harmless n over N, exact and from runs, and what the probes found: "
+    words += "; ".join(lines[: thinning.MOST_ROWS])
+    return Drawn(files=files, images=[(files[0], words)])
+
+
+def _cells(tracker: Tracker, name: str, kind: str, done: Sequence[CellRun], folder: Path) -> Drawn:
+    """The figures of a sweep, and the data of its charts."""
+    if not done:
+        return Drawn()
+    if all(entry.cell.recipe is not None for entry in done):
+        kind = "gpt"
+    elif kind == "gpt":
+        kind = "curves"
+    names, shared = labels.labels([e.cell for e in done])
+    most = thinning.MOST_PANELS if kind in curves.ROWS else len(done)
+    picked = chosen(len(done), most)
+    charted = thinning.shown(len(done))
+    work = dict.fromkeys(charted, LITTLE_WORK)
+    if kind != "collapse_time":
+        work |= dict.fromkeys(picked, DRIFT_WORK)
+    work |= {i: 0 for i in picked if i not in work}
+    stored = curves.DRAWN_GPT if kind == "gpt" else curves.DRAWN
+    loaded = cell_curves.load(tracker, done, names, {*stored, *charts.NEEDED}, work)
+    shown = [loaded[i] for i in picked if i in loaded]
+    if not shown:
+        return Drawn()
+    title = shared if name in shared.split(", ") else f"{name} ({shared})" if shared else name
+    if len(shown) < len(done):
+        title += f": {len(shown)} of {len(done)} cells"
+    of = _some([panel.title for panel in shown])
+    if kind == "gpt":
+        figure = gpt.gpt_figure(shown, title)
+        words = f"deviation against the generation, and validation losses, for {of}"
+    elif kind == "simplex" and "laws" in shown[0].curves:
+        figure = curves.simplex_figure(shown[0], title)
+        words = f"the laws of all contexts on the simplex over generations, for {names[0]}"
+    elif kind == "collapse_time":
+        figure = curves.collapse_time_figure(shown, title)
+        words = "mean collapse time against n, with its exact value and lower bound"
+    elif kind == "schedules":
+        figure = curves.schedules_figure(shown, title)
+        words = f"mean sigma and deviation against the generation for {of}"
+    else:
+        figure = curves.curves_figure(shown, title, curves.ROWS.get(kind, curves.ROWS["curves"]))
+        words = f"sigma and deviation against the generation, with theory, for {of}"
+    files = curves.save(figure, folder, name)
+    curves.preview(figure, folder / PREVIEW)
+    images = [(files[0], f"{words}. The table has the numbers of the last generation.")]
+    series = {curves.series(e.cell) for e in done}
+    if len(done) > 1 and kind == "curves" and len(series) <= len(curves.COLOURS):
+        title = f"{name}: generation {done[0].cell.generations}, all cells"
+        overview = curves.overview_figure(
+            [e.cell for e in done], [e.run.metrics for e in done], title
+        )
+        files += curves.save(overview, folder, f"{name}-overview")
+        images.append((files[2], "sigma and deviation of the last generation against n"))
+    data = charts.data([[loaded[i] for i in charted if i in loaded]], [""])
+    return Drawn(files=files, images=images, chart=data)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The names, or the first of many."""
+    rest = f" and {len(names) - 8} others" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + rest

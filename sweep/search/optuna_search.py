@@ -1,0 +1,194 @@
+"""search=optuna: the best point of continuous axes, by Optuna's TPE sampler.
+
+Each cell of the grid is the base of a study of its own. A study is gone
+through from its first trial whenever the next ones are asked for: the sampler
+is seeded, so the same results lead to the same trials, and a search that was
+cut goes on as if it had not been. Trials of one round do not know of each other.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep import metrics
+from sweep.cells.cell import Cell
+from sweep.config import validate
+from sweep.config.schema import Settings
+from sweep.config.search import Optuna
+from sweep.config.validate import ConfigError
+from sweep.grid import cost
+from sweep.grid.expand import expand
+from sweep.search.threshold import Load
+from sweep.tracking.base import Run
+
+if TYPE_CHECKING:
+    import optuna
+
+FILE = "optuna.json"
+DIGITS = 5
+"""Significant digits of a value: what a name or a param shows is what was run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptunaSearch:
+    """The studies of a sweep, asked together."""
+
+    bases: Sequence[Cell]
+    wanted: Optuna
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """What the search is, as text: the same text, the same trials."""
+        return json.dumps([[base.id for base in self.bases], asdict(self.wanted), self.seed])
+
+    def ask(self, results: Mapping[str, float]) -> list[Cell]:
+        """The trials to run now; none: every study has its trials. Results by id of the cell."""
+        asked = [cell for base in self.bases for cell in self._replay(base, results)[0]]
+        return list(dict.fromkeys(asked))
+
+    def value(self, cell: Cell, row: Run, load: Load) -> float:
+        """The metric of a finished trial; NaN where it does not apply."""
+        return row.metrics.get(self.wanted.metric, math.nan)
+
+    def state(self, results: Mapping[str, float]) -> str:
+        """How far it is, in words."""
+        done = sum(len(self._replay(base, results)[1]) for base in self.bases)
+        return f"{done} of {len(self.bases) * self.wanted.trials} trials"
+
+    def plan(self) -> str:
+        """The studies, and what a trial costs."""
+        axes = ", ".join(f"{name} {r.low:g}..{r.high:g}" for name, r in self.wanted.axes)
+        lines = [
+            f"{self._name(base)}: {self.wanted.trials} trials of {cost.seconds(base):.1f} "
+            "core seconds"
+            for base in self.bases
+        ]
+        return "\n".join([f"{self.wanted.direction} {self.wanted.metric} over {axes}", *lines])
+
+    def words(self, results: Mapping[str, float]) -> list[str]:
+        """The best trial of each study."""
+        found = [(base, self._best(base, results)) for base in self.bases]
+        return [
+            f"best    {best[0].name}: {self.wanted.metric} {best[1]:.4g}"
+            + "".join(f", {k} {v:g}" for k, v in best[2].items() if k == "learning_rate")
+            for _, best in found
+            if best is not None
+        ]
+
+    def _name(self, base: Cell) -> str:
+        """A study by what is the same in all its trials."""
+        varied = {name for name, _ in self.wanted.axes}
+        return " ".join(w for w in base.name.split(" ") if w.split("=")[0] not in varied)
+
+    def _best(
+        self, base: Cell, results: Mapping[str, float]
+    ) -> tuple[Cell, float, dict[str, float]] | None:
+        sign = 1 if self.wanted.direction == "minimize" else -1
+        trials = [t for t in self._replay(base, results)[1] if not math.isnan(t[1])]
+        return min(trials, key=lambda trial: sign * trial[1], default=None)
+
+    def save(self, results: Mapping[str, float], folder: Path) -> tuple[Path, dict[str, float]]:
+        """Write every trial, and the best of each study as metrics."""
+        found, best_ones = [], dict[str, float]()
+        for base in self.bases:
+            trials = self._replay(base, results)[1]
+            best = self._best(base, results)
+            listed = [
+                {**point, "cell": cell.id, "value": None if math.isnan(v) else v}
+                for cell, v, point in trials
+            ]
+            found.append({"base": self._name(base), "metric": self.wanted.metric, "trials": listed})
+            if best is not None:
+                own = self._name(base).replace("=", "_")
+                best_ones[f"best_{self.wanted.metric}/{own}"] = best[1]
+                best_ones |= {f"best_{axis}/{own}": v for axis, v in best[2].items()}
+        path = folder / FILE
+        path.write_text(json.dumps(found, indent=1))
+        return path, best_ones
+
+    def _replay(
+        self, base: Cell, results: Mapping[str, float]
+    ) -> tuple[list[Cell], list[tuple[Cell, float, dict[str, float]]]]:
+        """The trials of a study that are missing in its first open round, and those before it."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        # Each study has a sampler of its own: their cells differ, and so do its seeds.
+        digest = hashlib.sha256(f"{self.seed} {base.id}".encode()).digest()
+        sampler = optuna.samplers.TPESampler(seed=int.from_bytes(digest[:4], "big"))
+        study = optuna.create_study(sampler=sampler, direction=self.wanted.direction)
+        done: list[tuple[Cell, float, dict[str, float]]] = []
+        while len(done) < self.wanted.trials:
+            count = min(self.wanted.at_once, self.wanted.trials - len(done))
+            asked = [study.ask(_distributions(self.wanted)) for _ in range(count)]
+            points = [{k: _short(v) for k, v in trial.params.items()} for trial in asked]
+            cells = [_at(base, point) for point in points]
+            if missing := [cell for cell in cells if cell.id not in results]:
+                return missing, done
+            for trial, cell, point in zip(asked, cells, points, strict=True):
+                value = results[cell.id]
+                state = optuna.trial.TrialState.FAIL if math.isnan(value) else None
+                study.tell(trial, None if state else value, state=state)
+                done.append((cell, value, point))
+        return [], done
+
+
+def search(settings: Settings, text: str | None) -> tuple[OptunaSearch, list[str]]:
+    """The search that the settings ask for, and notices. Raises ConfigError."""
+    wanted = settings.optuna
+    assert wanted is not None
+    if find_spec("optuna") is None:
+        raise ConfigError(
+            "search: got optuna, which is not installed; pip install 'collapse-sweep[optuna]'"
+        )
+    known = {metric.key for metric in metrics.ALL if not metric.key.startswith("grid/")}
+    validate.choice(wanted.metric, "optuna.metric", sorted(known))
+    axes = dict(wanted.axes)
+    for name in ("S0", "temperature"):
+        values = getattr(settings.grid, name)
+        if name in axes and values is not None:
+            raise ConfigError(
+                f"grid.{name}: got {list(values)} beside optuna.axes.{name}; give one"
+            )
+    if "S0" in axes:  # both ends have to be possible
+        ends = (axes["S0"].low, axes["S0"].high)
+        cells, notices = expand(replace(settings, grid=replace(settings.grid, S0=ends)), text)
+        cells = cells[:: len(ends)]
+    else:
+        cells, notices = expand(settings, text)
+    return OptunaSearch(bases=cells, wanted=wanted, seed=settings.seed), notices
+
+
+def _distributions(wanted: Optuna) -> "dict[str, optuna.distributions.BaseDistribution]":
+    import optuna
+
+    return {
+        name: optuna.distributions.FloatDistribution(r.low, r.high, log=r.log)
+        for name, r in wanted.axes
+    }
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
+def _at(base: Cell, point: Mapping[str, float]) -> Cell:
+    """The cell at a point of the axes."""
+    cell, recipe = base, base.recipe
+    if "S0" in point:
+        cell = replace(cell, source=replace(cell.source, S0=point["S0"]))
+    if recipe is not None and "temperature" in point:
+        sampling = replace(recipe.sampling, temperature=point["temperature"])
+        recipe = replace(recipe, sampling=sampling)
+    if recipe is not None and "learning_rate" in point:
+        rate = point["learning_rate"]
+        final = min(recipe.training.final_learning_rate, rate)
+        training = replace(recipe.training, learning_rate=rate, final_learning_rate=final)
+        recipe = replace(recipe, training=training)
+    return replace(cell, recipe=recipe)

@@ -1,0 +1,343 @@
+"""search=threshold: the largest harmless n of each problem, by runs and by theory.
+
+A problem is a cell without its n, with a level and a generation m. Its probes
+are cells like those of any sweep. What is known of all problems goes to
+threshold.json, from which tables and figures are made.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.schedules import RULES
+from models.theory import bounds, threshold
+from sweep.cells.cell import Cell
+from sweep.config.schema import DEFAULTS, Settings
+from sweep.config.validate import ConfigError
+from sweep.grid import cost
+from sweep.grid.expand import expand
+from sweep.grid.memory import check_size
+from sweep.results.arrays import Curves
+from sweep.search import bracketing, criteria, threshold_result
+from sweep.search.bracketing import Bracket, Probe, Rules, Value
+from sweep.tracking.base import Run
+
+CAP_RATIO = 10
+"""The cap, where none is given, over N."""
+CAP = 1000
+"""The cap, where none is given and there is no N."""
+SHARE = 10
+"""The budget, where none is given: one part in so many of the runs of every n up to the cap."""
+
+Load = Callable[[Collection[str]], Curves]
+"""Names -> those curves of a cell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One question: up to which n is this harmless?"""
+
+    cell: Cell
+    """With the smallest n, and generations m."""
+    criterion: str
+    rules: Rules
+
+    @property
+    def name(self) -> str:
+        """Readable, as in `partial N=100 S0=0.1 m=10 deviation < 0.2`."""
+        words = [w for w in self.cell.name.split(" ") if not w.startswith("n=")]
+        if self.cell.recipe is None:
+            words.append(f"support={self.cell.source.support}")
+        return f"{' '.join(words)} m={self.cell.generations}"
+
+    def replay(self, results: Mapping[str, Value]) -> tuple[list[Probe], dict[Probe, Value]]:
+        """What to run now, and what is known; results by id of the cell."""
+        return bracketing.replay(self.rules, lambda probe: results.get(self.probe(probe).id))
+
+    def probe(self, probe: Probe) -> Cell:
+        """The cell that answers a probe."""
+        schedule = replace(self.cell.schedule, n=probe.n)
+        return replace(self.cell, schedule=schedule, replicates=probe.R)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdSearch:
+    """All problems of a sweep, asked together."""
+
+    problems: Sequence[Problem]
+
+    @property
+    def key(self) -> str:
+        """What the search is, as text: the same text, the same answers."""
+        return json.dumps([[p.cell.id, p.criterion, asdict(p.rules)] for p in self.problems])
+
+    def ask(self, results: Mapping[str, Value]) -> list[Cell]:
+        """The cells to run now; none: all that can be known is. Results by id of the cell."""
+        asked = [p.probe(probe) for p in self.problems for probe in p.replay(results)[0]]
+        return list(dict.fromkeys(asked))
+
+    def value(self, cell: Cell, row: Run, load: Load) -> Value:
+        """What a finished cell says."""
+        criterion = self.problems[0].criterion
+        return summed(criteria.values(criterion, cell, load([criteria.CURVE[criterion]])))
+
+    def state(self, results: Mapping[str, Value]) -> str:
+        """How far it is, in words."""
+        known = sum(not problem.replay(results)[0] for problem in self.problems)
+        return f"{known} of {len(self.problems)} answers"
+
+    def words(self, results: Mapping[str, Value]) -> list[str]:
+        """What would narrow the answers."""
+        found = [(p, bracketing.answer(p.rules, p.replay(results)[1])) for p in self.problems]
+        short = [p for p, answer in found if answer.ended == "budget"]
+        if not short:
+            return []
+        most = max(p.rules.budget for p in short)
+        return [
+            f"{len(short)} of {len(found)} answers ended with their budget; narrower: "
+            f"threshold.budget={4 * most}"
+        ]
+
+    def plan(self) -> str:
+        """The questions, and what they can cost at most."""
+        rows = [("question", "n", "runs, at most", "core seconds")]
+        for problem in self.problems:
+            rules = problem.rules
+            dearest = cost.seconds(problem.probe(Probe(rules.cap, rules.budget)))
+            name = f"{problem.name} {problem.criterion} < {rules.level:g}"
+            rows.append(
+                (name, f"{rules.first}..{rules.cap}", f"{rules.budget:,}", f"{dearest:.1f}")
+            )
+        widths = [max(len(row[k]) for row in rows) for k in range(4)]
+        lines = [
+            "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
+            for row in rows
+        ]
+        return "\n".join([*lines, "probes are chosen round by round; those done are not run again"])
+
+    def save(self, results: Mapping[str, Value], folder: Path) -> tuple[Path, dict[str, float]]:
+        """Write what is known, and sum it up; theory is computed here, which can take minutes."""
+        shared: dict[str, Callable[[int], float] | None] = {}
+        found = [told(problem, results, shared) for problem in self.problems]
+        path = folder / threshold_result.FILE
+        path.write_text(json.dumps(found, indent=1))
+        return path, _metrics(found)
+
+
+def summed(found: NDArray[np.float64]) -> Value:
+    """What the runs of a probe say; shape (R,)."""
+    _, times = np.unique(found, return_counts=True)
+    unlike = len(found) - int(times.max())
+    return Value(float(found.mean()), float(found.std(ddof=1)), unlike)
+
+
+def search(settings: Settings, text: str | None) -> tuple[ThresholdSearch, list[str]]:
+    """The search that the settings ask for, and notices. Raises ConfigError."""
+    wanted = settings.threshold
+    assert wanted is not None
+    _refuse(settings)
+    problems: dict[str, Problem] = {}
+    notices: dict[str, None] = {}
+    for support in wanted.support or (settings.source.support,):
+        for m in wanted.m or (settings.generations,):
+            cells, told_of = expand(_with_n(settings, support, m), text)
+            notices |= dict.fromkeys(told_of)
+            for cell in cells:
+                for level in wanted.level:
+                    problem = _problem(settings, cell, level)
+                    problems[f"{cell.id} {level}"] = problem
+    return ThresholdSearch(problems=list(problems.values())), list(notices)
+
+
+def _with_n(settings: Settings, support: int, m: int) -> Settings:
+    """The settings with the smallest n that is possible in all cells."""
+    least = max(settings.grid.K or (DEFAULTS["K"][0],)) if "recent" in settings.grid.schedule else 1
+    if settings.gpt is not None:
+        least = max(least, settings.gpt.network.context + 1)
+    start = settings.threshold.start if settings.threshold else None
+    if start is not None and start < least:
+        raise ConfigError(
+            f"threshold.start: got {start}; allowed: from {least:g}, the smallest n that all cells "
+            "can have"
+        )
+    return replace(
+        settings,
+        grid=replace(settings.grid, n=(start or int(least),)),
+        source=replace(settings.source, support=support),
+        generations=m,
+    )
+
+
+def _problem(settings: Settings, cell: Cell, level: float) -> Problem:
+    wanted = settings.threshold
+    assert wanted is not None
+    first = cell.schedule.n or 1
+    cap = wanted.cap or (CAP_RATIO * cell.schedule.N if cell.schedule.N else CAP)
+    if cap < first:
+        given = "threshold.cap" if wanted.cap else "threshold.start"
+        raise ConfigError(
+            f"{given}: the cap is {cap}, and the smallest n {first}; allowed: a cap (10 N unless "
+            "threshold.cap says otherwise) from the smallest n on"
+        )
+    if wanted.budget is not None and wanted.budget < cell.replicates:
+        raise ConfigError(
+            f"threshold.budget: got {wanted.budget}; allowed: from replicates, {cell.replicates}, "
+            "the runs of one probe"
+        )
+    budget = wanted.budget or max(cell.replicates, (cap - first + 1) * cell.replicates // SHARE)
+    problem = Problem(
+        cell=cell,
+        criterion=wanted.criterion,
+        rules=Rules(
+            level=level,
+            first=first,
+            cap=cap,
+            replicates=cell.replicates,
+            confidence=wanted.confidence,
+            zone=wanted.zone,
+            budget=budget,
+            at_once=wanted.at_once,
+            resolution=wanted.resolution,
+            re_entry=wanted.re_entry,
+            top=criteria.top(wanted.criterion, cell),
+            share=wanted.criterion == "collapsed",
+        ),
+    )
+    try:
+        check_size(problem.probe(Probe(cap, budget)))
+    except ConfigError as error:
+        raise ConfigError(
+            f"threshold.budget: {budget} runs at n = {cap} are too many for one cell ({error}); "
+            "give a smaller budget, cap or m"
+        ) from None
+    return problem
+
+
+def _refuse(settings: Settings) -> None:
+    """Refuse what a search cannot be made of."""
+    grid, wanted = settings.grid, settings.threshold
+    given = next((a for a in ("n", "alpha", "total", "zip") if getattr(grid, a)), None)
+    if given:
+        raise ConfigError(
+            f"grid.{given}: got {list(getattr(grid, given))} with search=threshold, which finds "
+            f"n; write grid.{given}=null, and threshold.start and threshold.cap for its range"
+        )
+    without = [s for s in grid.schedule if "n" not in RULES[s].axes or s == "matched"]
+    if without:
+        usable = [s for s in RULES if "n" in RULES[s].axes and s != "matched"]
+        raise ConfigError(
+            f"grid.schedule: got {without[0]!r} with search=threshold; allowed: "
+            f"{', '.join(usable)}, whose n can be any"
+        )
+    if settings.gpt is not None and settings.gpt.measure.stop_below is not None:
+        raise ConfigError(
+            "model.measure.stop_below: got a number with search=threshold, which needs every cell "
+            "up to generation m; write model.measure.stop_below=null"
+        )
+    if settings.replicates < 2:
+        raise ConfigError(
+            "replicates: got 1 with search=threshold; allowed: from 2, the first runs of each n, "
+            "whose spread says how sure an answer is"
+        )
+    if wanted and wanted.criterion == "loss" and settings.gpt is None:
+        raise ConfigError("threshold.criterion: got 'loss'; it is for model=gpt")
+    if wanted and wanted.m and min(wanted.m) < 2:
+        raise ConfigError("threshold.m: got 1; allowed: from 2, since p(1) is the same for all n")
+
+
+def told(
+    problem: Problem,
+    results: Mapping[str, Value],
+    shared: dict[str, Callable[[int], float] | None],
+) -> dict[str, Any]:
+    """All that is known of a problem, as plain data.
+
+    shared: exact criteria, by cell: several levels ask for the same values.
+    """
+    rules, cell = problem.rules, problem.cell
+    _, known = problem.replay(results)
+    answer: Bracket = bracketing.answer(rules, known)
+    pooled = bracketing.pooled(known)
+    return {
+        "name": problem.name,
+        "model": cell.model,
+        "schedule": cell.schedule.name,
+        "criterion": problem.criterion,
+        "level": rules.level,
+        "m": cell.generations,
+        "N": cell.schedule.N,
+        "K": cell.schedule.K,
+        "S0": cell.source.concentration,
+        "s": cell.source.s,
+        "support": cell.source.support,
+        "first": rules.first,
+        "cap": rules.cap,
+        "confidence": rules.confidence,
+        "zone": rules.zone,
+        "found": asdict(answer),
+        "grid_replicates": (rules.cap - rules.first + 1) * rules.replicates,
+        "probes": [
+            [*probe, value.mean, value.sd, *bracketing.interval(rules, probe, value, pooled)]
+            for probe, value in sorted(known.items())
+        ],
+        **_theory(problem, known, shared),
+    }
+
+
+def _theory(
+    problem: Problem,
+    known: Collection[Probe],
+    shared: dict[str, Callable[[int], float] | None],
+) -> dict[str, Any]:
+    """What theory says of a problem; the parts it does not know are absent."""
+    rules, cell, found = problem.rules, problem.cell, dict[str, Any]()
+    if cell.id not in shared:
+        shared[cell.id] = criteria.exact(problem.criterion, cell)
+    value = shared[cell.id]
+    if value is not None:
+        below = criteria.surely_below(problem.criterion, cell, rules.level)
+        try:
+            crossing = threshold.first_crossing(
+                value, level=rules.level, first=rules.first, cap=rules.cap, below=below,
+                beyond=rules.re_entry,
+            )  # fmt: skip
+            found["exact"] = asdict(crossing)
+        except ValueError as error:
+            found["exact_missing"] = str(error)
+        found["exact_values"] = values = []
+        for n in sorted({probe.n for probe in known}):
+            with contextlib.suppress(ValueError):  # too large
+                values.append([n, value(n)])
+    plain = cell.recipe is None and cell.contexts is None
+    if problem.criterion == "deviation" and cell.schedule.name == "partial" and plain:
+        N, p, eps = cell.schedule.N or 0, cell.source.probabilities(), rules.level
+        normal = threshold.harmless_n_normal(cell.generations, N=N, p=p, eps=eps, cap=rules.cap)
+        found["normal"] = min(normal, rules.cap)
+        found["paper"] = bounds.harmless_n_bound(N=N, s=cell.source.s, eps=eps)
+    return found
+
+
+def _metrics(found: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """The answers as metrics of the sweep's run; a name may not hold an equals sign."""
+    metrics = {
+        "search/probes": float(sum(one["found"]["probes"] for one in found)),
+        "search/replicates": float(sum(one["found"]["replicates"] for one in found)),
+        "search/grid_replicates": float(sum(one["grid_replicates"] for one in found)),
+    }
+    for one in found:
+        own = f"{one['name']} level={one['level']:g}".replace("=", "_")
+        known = threshold_result.some(one) or one["first"] == 1
+        metrics |= {
+            f"harmless_n_{end}/{own}": float(one["found"][end])
+            for end in ("low", "high", "estimate")
+            if one["found"][end] is not None and (end == "high" or known)
+        }
+        if "exact" in one and one["exact"]["n"] >= (one["first"] if one["first"] > 1 else 0):
+            metrics[f"harmless_n_exact/{own}"] = float(one["exact"]["n"])
+    return metrics

@@ -1,0 +1,144 @@
+"""A tracker that keeps its runs as JSON in a folder: for tests, and for `tracking=memory`."""
+
+import json
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sweep.tracking.base import Point, Run, RunSpec, Status
+from sweep.tracking.grouped_runs import expand
+
+
+class FolderTracker:
+    """See `sweep.tracking.base.Tracker`. One process writes a given run at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def start_run(self, identity: RunSpec, *, anew: bool = False) -> str:
+        if not anew:
+            for path, document in self._documents():
+                if (document["kind"], document["parent"], document["key"]) == (
+                    identity.kind, identity.parent, identity.key,
+                ):  # fmt: skip
+                    return path.stem
+        run = uuid.uuid4().hex
+        self._save(
+            run,
+            {
+                "key": identity.key,
+                "kind": identity.kind,
+                "name": identity.name,
+                "parent": identity.parent,
+                "start_ms": identity.start_ms,
+                "status": "RUNNING",
+                "params": {},
+                "tags": dict(identity.tags),
+                "data": [data.name for data in identity.data],
+                "points": {},
+            },
+        )
+        return run
+
+    def log(
+        self,
+        run: str,
+        points: Sequence[Point],
+        *,
+        start_ms: int,
+        params: Mapping[str, str] | None = None,
+    ) -> None:
+        document = self._load(run)
+        document["params"] |= params or {}
+        for point in points:
+            document["points"].setdefault(point.key, {})[str(point.step)] = point.value
+        self._save(run, document)
+
+    def log_artifact(self, run: str, path: Path, folder: str | None = None) -> None:
+        target = self.folder / run / (folder or ".")
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+
+    def set_tags(self, run: str, tags: Mapping[str, str | None]) -> None:
+        document = self._load(run)
+        merged = {**document["tags"], **tags}
+        document["tags"] = {key: value for key, value in merged.items() if value is not None}
+        self._save(run, document)
+
+    def describe(self, text: str) -> None:
+        """A folder has no pages."""
+
+    def arrange(self, views: Mapping[str, str]) -> str:
+        return ""
+
+    def end_run(
+        self, run: str, status: Status, *, end_ms: int, tags: Mapping[str, str | None] | None = None
+    ) -> None:
+        self.set_tags(run, tags or {})
+        document = self._load(run)
+        document["status"] = status
+        self._save(run, document)
+
+    def runs(self, parent: str | None, key: str | None = None) -> list[Run]:
+        own: list[Run] = []
+        groups: list[Run] = []
+        for path, document in self._documents():
+            if document["parent"] == parent:
+                (groups if document["kind"] == "group" else own).append(_row(path.stem, document))
+        rows = [
+            row for row in [*own, *expand(groups, self.download_artifact)] if key in (None, row.key)
+        ]
+        return sorted(rows, key=lambda row: -row.start_ms)
+
+    def running(self, parent: str) -> list[str]:
+        return [
+            path.stem
+            for path, document in self._documents()
+            if document["parent"] == parent and document["status"] == "RUNNING"
+        ]
+
+    def finished(self) -> dict[str, Run]:
+        parents = [path.stem for path, document in self._documents() if document["parent"] is None]
+        rows = [row for parent in parents for row in self.runs(parent)]
+        return {row.key: row for row in rows if row.status == "FINISHED"}
+
+    def download_artifact(self, run: str, artifact: str, folder: Path) -> Path:
+        path = self.folder / run / artifact
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        return path
+
+    def points(self, run: str) -> dict[str, dict[int, float]]:
+        """Everything logged: metric -> step -> value."""
+        stored = self._load(run)["points"]
+        return {name: {int(m): v for m, v in values.items()} for name, values in stored.items()}
+
+    def _documents(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        for path in sorted(self.folder.glob("*.json")):
+            yield path, json.loads(path.read_text())
+
+    def _load(self, run: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads((self.folder / f"{run}.json").read_text())
+        return document
+
+    def _save(self, run: str, document: dict[str, Any]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = self.folder / f"{run}.writing"
+        temporary.write_text(json.dumps(document))
+        temporary.replace(self.folder / f"{run}.json")
+
+
+def _row(run: str, document: dict[str, Any]) -> Run:
+    """A run as its document has it."""
+    last = {name: values[max(values, key=int)] for name, values in document["points"].items()}
+    return Run(
+        id=run,
+        key=document["key"],
+        status=document["status"],
+        params=document["params"],
+        metrics=last,
+        tags=document["tags"],
+        start_ms=document["start_ms"],
+    )

@@ -1,0 +1,86 @@
+"""A shelf on disk: the finished pieces of GPT cells, see `models.recursion.checkpoint_store`.
+
+Each piece is an .npz of arrays with checksums, whole or absent, that says what
+it belongs to. One that cannot be read, or belongs to something else, is refused
+with a reason, and made again.
+"""
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.recursion.checkpoint_store import Arrays
+from sweep.results.arrays import load, save
+
+ABOUT = "about"
+"""Name of the array that says what a piece belongs to."""
+
+
+class DiskCheckpoints:
+    """Pieces of one cell in a folder of its own, shared ones in another.
+
+    refused: why pieces were not used, for the run's record; a reader may empty it.
+    """
+
+    def __init__(self, own: Path, shared: Path, *, owner: str, machine: str) -> None:
+        self._own, self._shared = own, shared
+        self._owner, self._machine = owner, machine
+        self.refused: list[str] = []
+
+    def load(self, name: str, *, shared: bool = False) -> Arrays | None:
+        path = self._path(name, shared)
+        if not path.exists():
+            return None
+        try:
+            pieces: Arrays = load(path)
+            about = json.loads(str(pieces.pop(ABOUT)))
+            owner, machine = about["owner"], about["machine"]
+        except Exception as error:  # a flipped bit can make zipfile raise almost anything
+            self._note(f"{name} cannot be read ({type(error).__name__}): made again")
+            path.unlink(missing_ok=True)
+            return None
+        if owner != self._named(name, shared):
+            self._note(f"{name} belongs to {owner}: made again")
+            return None
+        if machine != self._machine and name.endswith("-training"):
+            self._note(f"{name} was begun on {machine}: begun again")
+            return None
+        if machine != self._machine:
+            self._note(f"{name} was made on {machine}, and used on {self._machine}")
+        return pieces
+
+    def save(self, name: str, arrays: Mapping[str, NDArray[Any]], *, shared: bool = False) -> None:
+        path = self._path(name, shared)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        about = {"owner": self._named(name, shared), "machine": self._machine}
+        save(path, {**arrays, ABOUT: np.array(json.dumps(about))})
+
+    def remove(self, name: str, *, shared: bool = False) -> None:
+        self._path(name, shared).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def claim(self, name: str) -> Iterator[bool]:
+        self._shared.mkdir(parents=True, exist_ok=True)
+        with open(self._shared / f"{name}.lock", "a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                yield False
+                return
+            yield True
+
+    def _path(self, name: str, shared: bool) -> Path:
+        return (self._shared if shared else self._own) / f"{name}.npz"
+
+    def _named(self, name: str, shared: bool) -> str:
+        return name if shared else f"{name} of cell {self._owner}"
+
+    def _note(self, text: str) -> None:
+        if text not in self.refused:
+            self.refused.append(text)

@@ -1,0 +1,227 @@
+"""Run cells one after the other with a tracker in hand; knows nothing of Ray.
+
+The order of a cell is compute, spool, begin, log, attach, end, forget. Once a
+result is spooled a crash anywhere leaves it there, and the same command again
+delivers it: to the run that was begun, with points equal to those already sent.
+A cell that fails is logged FAILED with its traceback, and its neighbours go on.
+A store that does not answer holds nothing up: results wait on disk, in order.
+"""
+
+import contextlib
+import itertools
+import signal
+import tempfile
+import threading
+import time
+import traceback
+import zipfile
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sweep.cells import groups
+from sweep.cells.cell import Cell
+from sweep.results import arrays, summary
+from sweep.results.arrays import Curves
+from sweep.results.theory import theory_of
+from sweep.tracking.base import OutageError, Run, Tracker
+from sweep.trial import spool
+from sweep.trial.progress import CellProgress
+from sweep.trial.simulate import simulate
+from sweep.trial.upload import UploadQueue, UploadTarget, now_ms, run_spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What all cells of a sweep share; travels to workers."""
+
+    address: UploadTarget
+    """Where results go."""
+    shared: Path = Path()
+    """Folder for what cells of the store share: texts, p(0), p(1)."""
+    checkpoint_seconds: float = 60.0
+    """How often a long cell keeps its state."""
+    limit_seconds: float | None = None
+    """A cell that takes longer fails; None: no limit."""
+    device: str = "auto"
+    """Where a GPT runs, see `models.gpt.device.choose`."""
+    compiled: bool | None = None
+    """Whether a GPT is compiled, see there."""
+    workers: int = 1
+    """Processes that train one GPT together, see `models.gpt.data_parallel`."""
+    donors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Cell id -> run and artifact with the curves of a cell that another sweep has finished."""
+    driver: int = 0
+    """Process id of the driver, if it is on this machine; a worker without it stops."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a cell ended."""
+
+    cell: Cell
+    error: str | None
+    """Last line of the traceback, or why its result waits; None if it finished."""
+    waits: bool = False
+    """Whether it is computed, and on disk until the store answers."""
+
+
+Compute = Callable[[Cell, Job], Generator[CellProgress, None, Curves]]
+
+
+def compute(cell: Cell, job: Job) -> Generator[CellProgress, None, Curves]:
+    """The curves of a cell, by whichever model it is of."""
+    if cell.recipe is None:
+        return (yield from simulate(cell, job.address.spool, job.checkpoint_seconds))
+    from models.gpt.data_parallel import DataParallelGroup
+    from models.gpt.device import choose  # imports torch, which statistical sweeps never do
+    from sweep.trial.recursion import recurse
+
+    place = choose(cell.recipe.training.precision, job.device, compiled=job.compiled)
+    folder, every = job.address.spool, job.checkpoint_seconds
+    with DataParallelGroup(job.workers, place) as team:
+        return (yield from recurse(cell, folder, job.shared, every, place, team))
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    job: Job,
+    tracker: Tracker,
+    *,
+    before: Mapping[str, Run] | None = None,
+    compute: Compute = compute,
+    at: Callable[[Cell], object] = lambda cell: None,
+) -> Iterator[Outcome | CellProgress]:
+    """Run, store and log each cell; yields after each, and whenever a long one has come on.
+
+    before: what an earlier attempt at these very cells left in the store; what
+    it finished is not run again. at: told of each cell before it is computed.
+    """
+    before = before or {}
+    failed = {key for key, row in before.items() if row.status == "FAILED"}
+    address = replace(
+        job.address,
+        failed=job.address.failed | failed,
+        known=job.address.known | before.keys(),
+    )
+    queue = UploadQueue(address=address, tracker=tracker)
+    units = groups.split(cells) if address.grouped else [list(cells)]
+    last = {unit[-1].id for unit in units}
+    for cell in itertools.chain(*units):
+        if job.driver and not Path(f"/proc/{job.driver}").exists() and Path("/proc/self").exists():
+            return  # the driver was killed; another may be at these cells already
+        if cell.id in before and before[cell.id].status == "FINISHED":
+            yield Outcome(cell=cell, error=None)
+            continue
+        at(cell)
+        try:
+            with _limited(job.limit_seconds):
+                yield from _computed(cell, job, tracker, compute)
+        except Exception:
+            queue.add(cell, traceback.format_exc())
+        else:
+            queue.add(cell)
+        if not address.grouped:
+            yield from map(_outcome, queue.send())
+        elif cell.id in last:
+            yield from _waited(queue)
+    yield from _waited(queue)
+
+
+def _waited(queue: UploadQueue) -> Iterator[Outcome | CellProgress]:
+    """Send all that waits, as long as patience lasts; then say what still waits."""
+    for sent in queue.finish():
+        if sent is not None:
+            yield _outcome(sent)
+        else:
+            first = queue.waiting[0][0]
+            yield CellProgress(cell=first.id, what="waits for the store", share=1.0)
+    for cell, _ in queue.waiting:
+        yield Outcome(cell=cell, error=queue.reason, waits=True)
+    queue.waiting.clear()
+
+
+def _outcome(sent: tuple[Cell, str | None]) -> Outcome:
+    cell, trace = sent
+    return Outcome(cell=cell, error=None if trace is None else trace.strip().splitlines()[-1])
+
+
+@contextlib.contextmanager
+def _limited(seconds: float | None) -> Iterator[None]:
+    """Raise TimeoutError in what runs longer; only the main thread of a process can be."""
+    if seconds is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"the cell did not end in {seconds:g} s, cluster.limit_seconds")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _computed(
+    cell: Cell, job: Job, tracker: Tracker, compute: Compute
+) -> Generator[CellProgress, None, None]:
+    """Put the result of a cell into the spool, unless it is there."""
+    folder = job.address.spool
+    if spool.read(folder, cell.id) is not None:
+        return
+    start_ms, start = now_ms(), time.perf_counter()
+    curves = _from_donor(cell, job, tracker)
+    notes: tuple[str, ...] = ()
+    if curves is None:
+        curves, notes = yield from _watched(cell, job, tracker, compute(cell, job))
+    begun = spool.started(folder, cell.id)
+    result = spool.Result(
+        curves=curves,
+        start_ms=start_ms if begun is None else begun,
+        seconds=time.perf_counter() - start if begun is None else (now_ms() - begun) / 1000,
+        notes=notes,
+    )
+    spool.write(folder, cell.id, result, cell.params)
+
+
+def _watched(
+    cell: Cell, job: Job, tracker: Tracker, work: Generator[CellProgress, None, Curves]
+) -> Generator[CellProgress, None, tuple[Curves, tuple[str, ...]]]:
+    """Do the work of a cell, logging each generation of a long one as soon as it has ended.
+
+    What is logged is stored before: a replay sends equal points, since their
+    times derive from the first start of the cell.
+    """
+    notes: dict[str, None] = {}
+    folder = job.address.spool
+    while True:
+        try:
+            advance = next(work)
+        except StopIteration as end:
+            return end.value, tuple(notes)
+        notes |= dict.fromkeys(advance.notes)
+        if advance.curves is not None:
+            start_ms = spool.started(folder, cell.id)
+            if start_ms is None:
+                start_ms = now_ms()
+                spool.start(folder, cell.id, start_ms)
+            points = summary.points(cell, advance.curves, theory_of(cell), job.address.most_steps)
+            with contextlib.suppress(OutageError):  # all is sent again when the cell has ended
+                run = tracker.start_run(run_spec(cell, job.address, start_ms))
+                tracker.log(run, points, start_ms=start_ms, params=cell.params)
+        yield advance
+
+
+def _from_donor(cell: Cell, job: Job, tracker: Tracker) -> Curves | None:
+    """The curves that another sweep has stored for this very cell, if they can be read."""
+    if cell.id not in job.donors:
+        return None
+    run, artifact = job.donors[cell.id]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return arrays.load(tracker.download_artifact(run, artifact, Path(folder)))
+        except (OSError, ValueError, EOFError, OutageError, zipfile.BadZipFile):
+            return None

@@ -1,0 +1,41 @@
+"""Small GPT cells, and what their stores hold."""
+
+import time
+from pathlib import Path
+
+from models.gpt.device import Device
+from tests.helpers.shells import metric_rows
+
+TINY = (
+    "+experiment=gpt_demo", "cluster=inline", "grid.n=90", "grid.N=90", "generations=3",
+    "model.network.context=8", "model.network.embedding=8", "model.network.layers=1",
+    "model.training.steps=8", "model.training.batch=4", "model.training.warmup=1",
+    "model.training.evaluations=2", "model.sampling.streams=4", "model.measure.contexts=20",
+    "model.measure.validation=45", "model.measure.tokens=45",
+)  # fmt: skip
+
+
+CPU = Device(name="cpu", bfloat16=False, compiled=False)
+
+
+SLOW = (
+    *TINY, "grid.schedule=partial", "grid.n=450", "model.training.steps=60",
+    "cluster.checkpoint_seconds=0", "model.measure.retrain=false",
+)  # fmt: skip
+"""A cell of a few seconds that keeps its state after every step and block."""
+
+
+def numbers(folder: Path) -> list[tuple[str, str, int, float]]:
+    """All points but the speeds, which differ; none of either is there twice."""
+    rows = metric_rows(folder)
+    assert len({row[:3] for row in rows}) == len(rows)
+    return [row for row in rows if not row[1].startswith("tokens_per_second")]
+
+
+def wait_for_piece(folder: Path, pattern: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if list(folder.glob(f"mlflow-state/**/{pattern}.npz")):
+            return
+        time.sleep(0.01)  # another process is writing it
+    raise AssertionError(f"no {pattern} in 60 s")

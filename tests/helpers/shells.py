@@ -1,0 +1,120 @@
+"""Sweeps as processes, and what their stores then hold."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from sweep.results import arrays
+from sweep.tracking.mlflow_tracker import MlflowTracker
+
+SMOKE = ("+experiment=smoke",)
+LONG = (
+    "+experiment=full",
+    f"grid.n=[{','.join(str(n) for n in range(40, 80))}]",
+    "generations=30",
+    "replicates=400",
+)
+"""Forty cells, some five seconds of work on two cores."""
+
+
+def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "sweep", *arguments],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # so that a test can kill it with all it started
+    )
+
+
+def sweep(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    process = start(folder, *arguments)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def dump(folder: Path) -> dict[str, int]:
+    """How many rows each table of the store has."""
+    with sqlite3.connect(folder / "mlflow.db") as connection:
+        return {
+            table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("experiments", "runs", "metrics", "params", "tags", "latest_metrics")
+        }
+
+
+def results(folder: Path, experiment: str) -> dict[str, dict[str, np.ndarray]]:
+    """Cell id -> stored curves, of the one sweep in a store; checks that all is in order."""
+    tracker = MlflowTracker(f"sqlite:///{folder / 'mlflow.db'}", experiment)
+    (parent,) = tracker.runs(None)
+    assert parent.status == "FINISHED"
+    rows = tracker.runs(parent.id)
+    assert len({row.key for row in rows}) == len(rows), "a cell was logged twice"
+    assert {row.status for row in rows} == {"FINISHED"}
+    with tempfile.TemporaryDirectory() as scratch:
+        return {
+            row.key: arrays.load(tracker.download_artifact(row.id, "curves.npz", Path(scratch)))
+            for row in rows
+        }
+
+
+def metric_rows(folder: Path) -> list[tuple[str, str, int, float]]:
+    """Every stored point as (cell, key, step, value), sorted; doubled points appear twice."""
+    with sqlite3.connect(folder / "mlflow.db") as connection:
+        query = (
+            "SELECT t.value, m.key, m.step, m.value FROM metrics m "
+            "JOIN tags t ON t.run_uuid = m.run_uuid AND t.key = 'cell'"
+        )
+        return sorted(connection.execute(query).fetchall())
+
+
+def assert_same(a: dict[str, dict[str, np.ndarray]], b: dict[str, dict[str, np.ndarray]]) -> None:
+    assert a.keys() == b.keys()
+    for key in a:
+        assert a[key].keys() == b[key].keys()
+        for name in a[key]:
+            assert np.array_equal(a[key][name], b[key][name]), (key, name)
+
+
+def wait_for_cells(folder: Path, least: int, timeout: float = 90) -> None:
+    """Until the store has that many finished cells."""
+    deadline = time.monotonic() + timeout
+    query = "SELECT count(*) FROM runs WHERE status = 'FINISHED'"
+    while time.monotonic() < deadline:
+        try:
+            with sqlite3.connect(folder / "mlflow.db", timeout=10) as connection:
+                if connection.execute(query).fetchone()[0] >= least:
+                    return
+        except sqlite3.OperationalError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"{least} cells were not finished in {timeout} s")
+
+
+def workers(driver: int) -> list[int]:
+    """Process ids of the trials of one driver: Ray renames its workers after what they run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes().startswith(b"ray::") and b"Trainable" in path.read_bytes():
+                pid = int(path.parent.name)
+                if os.getsid(pid) == driver or _descends(pid, driver):
+                    found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
+def _descends(pid: int, ancestor: int) -> bool:
+    while pid > 1:
+        if pid == ancestor:
+            return True
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        pid = int(stat.rsplit(")", 1)[1].split()[1])
+    return False

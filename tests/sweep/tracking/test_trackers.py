@@ -1,0 +1,117 @@
+"""The MLflow tracker on a real SQLite store."""
+
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from sweep.tracking import mlflow_tracker
+from sweep.tracking import uri as stores
+from sweep.tracking.base import Point, RunSpec, StoreError
+from sweep.tracking.mlflow_tracker import MlflowTracker
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+
+
+def rows_of(uri: str, table: str) -> int:
+    with sqlite3.connect(stores.sqlite_file(uri)) as connection:
+        return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+def test_a_replay_adds_nothing(uri: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker(uri, "replay")
+    parent = tracker.start_run(
+        RunSpec(key="abc", kind="sweep", name="s", parent=None, start_ms=1000)
+    )
+    cell = RunSpec(key="c1", kind="cell", name="full n=3", parent=parent, start_ms=1000)
+    points = [Point("sigma/mean", m, m / 1000) for m in range(1, 1501)]
+    counts = []
+    for _ in range(2):
+        run = tracker.start_run(cell)
+        tracker.log(run, points, start_ms=1000, params={"n": "3"})
+        (tmp_path / "a.txt").write_text("x")
+        tracker.log_artifact(run, tmp_path / "a.txt")
+        tracker.end_run(run, "FINISHED", end_ms=2000)
+        counts.append([rows_of(uri, t) for t in ("runs", "metrics", "params", "tags")])
+    assert counts[0] == counts[1]
+    assert counts[0][:2] == [2, 1500]
+    (row,) = tracker.runs(parent)
+    assert (row.key, row.status, row.params, row.start_ms) == ("c1", "FINISHED", {"n": "3"}, 1000)
+    assert row.metrics == {"sigma/mean": 1.5}
+    assert row.tags["mlflow.parentRunId"] == parent
+    assert row.tags["sweep.kind"] == "cell"
+    assert tracker.download_artifact(run, "a.txt", tmp_path).read_text() == "x"
+    with pytest.raises(FileNotFoundError):
+        tracker.download_artifact(run, "b.txt", tmp_path)
+    # Artifacts lie beside the SQLite file, wherever the process runs.
+    assert list(stores.sqlite_file(uri).parent.glob("mlflow-artifacts/**/a.txt"))
+
+
+def test_runs_of_other_sweeps_are_not_found(uri: str) -> None:
+    tracker = MlflowTracker(uri, "others")
+    parents = [
+        tracker.start_run(RunSpec(key=k, kind="sweep", name=k, parent=None, start_ms=at))
+        for at, k in enumerate(("one", "two"), start=1)
+    ]
+    for parent in parents:
+        tracker.start_run(RunSpec(key="c", kind="cell", name="c", parent=parent, start_ms=1))
+    assert len(tracker.runs(parents[0])) == 1
+    assert [row.key for row in tracker.runs(None)] == ["two", "one"]
+    assert (
+        tracker.start_run(RunSpec(key="one", kind="sweep", name="x", parent=None, start_ms=9))
+        == (parents[0])
+    )
+    anew = RunSpec(key="one", kind="sweep", name="x", parent=None, start_ms=9)
+    assert tracker.start_run(anew, anew=True) != parents[0]
+
+
+def test_reading_creates_no_experiment(uri: str) -> None:
+    before = rows_of(uri, "experiments")
+    assert MlflowTracker(uri, "never begun").runs(None) == []
+    assert rows_of(uri, "experiments") == before
+
+
+def test_a_deleted_experiment_is_named(uri: str) -> None:
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    client.delete_experiment(client.create_experiment("gone"))
+    with pytest.raises(StoreError, match="'gone' is deleted in this store; restore it"):
+        MlflowTracker(uri, "gone")
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("foo", "got 'foo'; allowed: sqlite:///FILE.db"),
+        ("sqlite://", "allowed: sqlite:///FILE.db"),
+        ("file:///tmp/x", "allowed: sqlite:///FILE.db"),
+        ("sqlite:////no/such/folder/x.db", "there is no folder /no/such/folder"),
+        ("http://127.0.0.1:9", "no MLflow server answers at http://127.0.0.1:9"),
+    ],
+)
+def test_stores_that_cannot_be_opened_are_refused_at_once(uri: str, message: str) -> None:
+    start = time.monotonic()
+    with pytest.raises(StoreError) as caught:
+        mlflow_tracker.probe(stores.absolute(uri))
+    assert message in str(caught.value)
+    assert time.monotonic() - start < 10
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    path.write_text("not a database, but long enough to look at" * 100)
+    with pytest.raises(StoreError, match="cannot be opened for writing"):
+        mlflow_tracker.probe(f"sqlite:///{path}")
+    assert path.exists()
+
+
+def test_passwords_are_not_shown() -> None:
+    assert stores.redact("http://me:secret@host:5000") == "http://***@host:5000"
+    with pytest.raises(StoreError) as caught:
+        stores.absolute("ftp://me:secret@host")
+    assert "secret" not in str(caught.value)
