@@ -24,4 +24,4 @@ def split(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 def name(cell: Cell) -> str:
     """What the cells of its series have in common."""
-    return " ".join(word for word in cell.name.split(" ") if not word.startswith("n="))
+    return cell.name_without("n")

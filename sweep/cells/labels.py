@@ -7,7 +7,7 @@ from sweep.cells.cell import Cell
 
 def labels(cells: Sequence[Cell]) -> tuple[list[str], str]:
     """Short names that show only what differs, and a line with what all cells share."""
-    words = [cell.name.split(" ") for cell in cells]
+    words = [[text for _, text in cell.words] for cell in cells]
     shared = [w for w in words[0] if all(w in other for other in words)] if len(cells) > 1 else []
     short = [" ".join(w for w in name if w not in shared) or name[0] for name in words]
     return short, ", ".join(shared)

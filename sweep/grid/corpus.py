@@ -10,10 +10,14 @@ import requests
 from models import corpus
 from sweep.config.schema import Settings
 from sweep.config.validate import ConfigError
-from sweep.grid.gpt import needs_text
 
 TIMEOUT = (5.0, 60.0)
 """Seconds to connect, and between two pieces of an answer."""
+
+
+def needs_text(settings: Settings) -> bool:
+    """Whether the sweep reads the corpus."""
+    return settings.gpt is not None or settings.source.family == "text"
 
 
 def fetch(settings: Settings) -> str | None:

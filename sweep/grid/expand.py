@@ -8,12 +8,12 @@ from typing import Any
 from models import corpus
 from models.schedules import RULES, Schedule
 from models.source import WITHOUT_S0, Source
-from models.statistical.contexts import SCHEDULES as CONTEXT_SCHEDULES
-from models.statistical.contexts import Contexts
+from sweep.cells.axes import AXES
 from sweep.cells.cell import Cell
-from sweep.config.schema import AXES, DEFAULTS, Settings
+from sweep.cells.kinds import part
+from sweep.config.schema import Settings
 from sweep.config.validate import ConfigError
-from sweep.grid.gpt import needs_text, recipe, unused_by_model
+from sweep.grid.corpus import needs_text
 from sweep.grid.memory import check_size
 
 TRAINS_ON_N = ("matched", "accumulate_subsample")
@@ -33,6 +33,7 @@ def expand(settings: Settings, text: str | None = None) -> tuple[list[Cell], lis
     if needs_text(settings) and text is None:
         assert settings.corpus.path is None, "the text has to be read first"
         text = corpus.embedded()
+    kind = part(settings.model, "kind").from_settings
     cells: dict[Cell, None] = {}
     for name in settings.grid.schedule:
         points = _points(settings, name)
@@ -41,22 +42,19 @@ def expand(settings: Settings, text: str | None = None) -> tuple[list[Cell], lis
             raise ConfigError(f"grid: got over {LARGEST_SWEEP} cells; allowed: up to that many")
         for reuse in reuses:
             for point in points:
-                S0, temperature = point.pop("S0", None), point.pop("temperature", None)
+                of_schedule = {k: v for k, v in point.items() if AXES[k].of == "schedule"}
                 try:
-                    schedule = Schedule(name=name, reuse=reuse or None, **point)
+                    schedule = Schedule(name=name, reuse=reuse or None, **of_schedule)
                 except ValueError as error:
                     raise ConfigError(f"grid.{error}") from None
                 cell = Cell(
-                    model=settings.model,
+                    kind=kind(settings, schedule, text, point),
                     schedule=schedule,
-                    source=_source(settings, S0, text),
+                    source=_source(settings, point.get("S0"), text),
                     generations=settings.generations,
                     replicates=settings.replicates,
                     seed=settings.seed,
-                    contexts=_contexts(settings, schedule),
-                    recipe=recipe(settings, text, temperature),
                 )
-                point |= {"S0": S0, "temperature": temperature}
                 check_size(cell)
                 cells[cell] = None
     return list(cells), _notices(settings, list(cells))
@@ -65,11 +63,7 @@ def expand(settings: Settings, text: str | None = None) -> tuple[list[Cell], lis
 def _points(settings: Settings, name: str) -> list[dict[str, Any]]:
     """Values of the axes that the schedule uses, one dict a cell, in order."""
     grid = settings.grid
-    axes = [axis for axis in AXES if axis in RULES[name].axes]
-    if settings.gpt is not None:
-        axes.append("temperature")
-    elif settings.source.family not in WITHOUT_S0 or grid.S0 is not None:
-        axes.append("S0")
+    axes = [axis for axis in AXES if axis in RULES[name].axes or axis in _axes_of(settings)]
     moved = [axis for axis in grid.zip if axis in axes]
     groups: list[list[dict[str, Any]]] = []
     if grid.alpha is not None:
@@ -79,7 +73,7 @@ def _points(settings: Settings, name: str) -> list[dict[str, Any]]:
         if axis in moved[1:]:
             continue
         together = moved if axis in moved else [axis]
-        columns = [getattr(grid, a) or DEFAULTS[a] for a in together]
+        columns = [getattr(grid, a) or (AXES[a].default,) for a in together]
         groups.append([dict(zip(together, row, strict=True)) for row in zip(*columns, strict=True)])
     size = math.prod(len(group) for group in groups)
     if size > LARGEST_SWEEP:
@@ -88,6 +82,15 @@ def _points(settings: Settings, name: str) -> list[dict[str, Any]]:
         {axis: value for part in parts for axis, value in part.items()}
         for parts in itertools.product(*groups)
     ]
+
+
+def _axes_of(settings: Settings) -> list[str]:
+    """The axes that the kind of model uses, besides those of the schedules."""
+    if settings.gpt is not None:
+        return ["temperature"]
+    if settings.source.family not in WITHOUT_S0 or settings.grid.S0 is not None:
+        return ["S0"]
+    return []
 
 
 def _shares(settings: Settings, name: str) -> list[dict[str, Any]]:
@@ -99,25 +102,6 @@ def _shares(settings: Settings, name: str) -> list[dict[str, Any]]:
         used = [axis for axis in ("n", "N") if axis in RULES[name].axes]
         found.append(both if len(used) == 2 else {used[0]: total})
     return found
-
-
-def _contexts(settings: Settings, schedule: Schedule) -> Contexts | None:
-    """The checked contexts, if there are any."""
-    if settings.context_length == 0:
-        return None
-    if schedule.name not in CONTEXT_SCHEDULES:
-        raise ConfigError(
-            f"grid.schedule: got {schedule.name!r} with model.context_length="
-            f"{settings.context_length}; allowed with contexts: {', '.join(CONTEXT_SCHEDULES)}"
-        )
-    contexts = Contexts(
-        length=settings.context_length, draw=settings.context_draw, unseen=settings.unseen
-    )
-    try:
-        contexts.count(settings.source.s)
-    except ValueError as error:
-        raise ConfigError(f"model.{error}") from None
-    return contexts
 
 
 def _source(settings: Settings, S0: float | None, text: str | None) -> Source:
@@ -146,7 +130,7 @@ def _source(settings: Settings, S0: float | None, text: str | None) -> Source:
 def _notices(settings: Settings, cells: list[Cell]) -> list[str]:
     """One line for each axis that was given and that some schedule does not use."""
     grid, notices = settings.grid, []
-    for axis in ("n", "N", "K"):
+    for axis in (a for a in AXES if AXES[a].of == "schedule"):
         without = [s for s in grid.schedule if axis not in RULES[s].axes]
         if getattr(grid, axis) is not None and without:
             notices.append(f"grid.{axis} is not used by {', '.join(without)}: dropped there")
@@ -162,7 +146,10 @@ def _notices(settings: Settings, cells: list[Cell]) -> list[str]:
     without = [s for s in grid.schedule if s != "recent"]
     if any(grid.reuse) and without:
         notices.append(f"grid.reuse is not used by {', '.join(without)}: dropped there")
-    notices += unused_by_model(settings)
+    if settings.gpt is None and grid.temperature:
+        notices.append("grid.temperature is used by model=gpt alone: dropped")
+    if settings.gpt is not None and grid.S0:
+        notices.append("grid.S0 is not used by model=gpt, whose text has its own: dropped")
     if settings.source.seed != 0 and settings.source.family != "dirichlet":
         notices.append(f"source.seed is not used by family {settings.source.family}: dropped")
     return notices

@@ -7,7 +7,7 @@ workers that were at it. No clock is read here.
 
 from collections.abc import Collection, Iterable, Mapping
 
-from sweep.trial.progress import Stage
+from sweep.cells.outcome import Stage
 
 TRUSTED_SECONDS = 1.0
 """Work that the estimates are believed for, before the run has shown its own speed."""

@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from sweep.cells import labels
 from sweep.cells.cell import Cell
+from sweep.cells.outcome import Stage
 from sweep.launch.eta import TimeLeft
-from sweep.trial.progress import Stage
 
 FIRST_LINE, LAST_LINE = 5.0, 30.0
 """Seconds between two plain lines, besides the last: at first, doubling, and at most."""

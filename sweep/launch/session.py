@@ -11,7 +11,9 @@ from concurrent.futures import Future
 
 from sweep.cells import groups
 from sweep.cells.cell import Cell
+from sweep.cells.outcome import CellProgress
 from sweep.cells.thinning import FEW_STEPS, MANY_CELLS, MOST_STEPS
+from sweep.cells.workspace import Workspace
 from sweep.config.schema import Settings
 from sweep.config.validate import ConfigError
 from sweep.grid import corpus, cost
@@ -21,7 +23,6 @@ from sweep.launch.signals import handlers_kept, interruptible
 from sweep.tracking.base import OutageError, Run, RunSpec, Store, StoreError, Tracker
 from sweep.tracking.connect import connect, preload
 from sweep.trial import spool
-from sweep.trial.progress import CellProgress
 from sweep.trial.upload import UploadTarget, log_failure, passed_on
 from sweep.trial.worker import Job, run_cells
 
@@ -110,7 +111,7 @@ class Session:
         tracker.end_run(parent, "RUNNING", end_ms=0, tags=self._identity.tags)
         job = self._job(cells, todo, rows)
         if self._text is not None:
-            corpus.keep(job.shared, self._text)
+            corpus.keep(job.workspace.shared, self._text)
         try:
             before = {c.id for c in cells} - {c.id for c in todo}
             with ProgressBar(cells, _costs(cells, job), before, title=title) as progress:
@@ -169,12 +170,15 @@ class Session:
             donors={c.id: self._donors[c.id] for c in todo if c.id in self._donors},
             # On a cluster Ray itself ends the workers of a driver that is gone.
             driver=os.getpid() if settings.cluster.kind == "local" else 0,
-            shared=state / "shared",
-            checkpoint_seconds=settings.cluster.checkpoint_seconds,
+            workspace=Workspace(
+                folder=state / "spool" / self.parent,
+                shared=state / "shared",
+                checkpoint_seconds=settings.cluster.checkpoint_seconds,
+                device=settings.gpt.device if settings.gpt else "auto",
+                compiled=settings.gpt.compile if settings.gpt else None,
+                workers=settings.cluster.workers_per_trial,
+            ),
             limit_seconds=settings.cluster.limit_seconds,
-            device=settings.gpt.device if settings.gpt else "auto",
-            compiled=settings.gpt.compile if settings.gpt else None,
-            workers=settings.cluster.workers_per_trial,
         )
 
     def _interrupted(self) -> int:

@@ -29,6 +29,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from sweep.cells import groups
 from sweep.cells.cell import Cell
+from sweep.cells.outcome import CellProgress, Stage
 from sweep.config.cluster import Cluster, check_address
 from sweep.config.validate import ConfigError
 from sweep.grid import cost, packing
@@ -36,7 +37,6 @@ from sweep.launch import nodes
 from sweep.launch.locks import alive
 from sweep.tracking.base import Run, Store, Tracker
 from sweep.tracking.connect import connect
-from sweep.trial.progress import CellProgress, Stage
 from sweep.trial.worker import Job, Outcome, run_cells
 
 REPORT_SECONDS = 0.5
@@ -229,16 +229,18 @@ def run(
     found = _nodes()
     gpus = cluster.gpus_per_trial
     if gpus is None:
-        networks = job.device != "cpu" and any(cell.recipe is not None for cell in cells)
-        each = 0.5 if job.workers == 1 else float(job.workers)
+        networks = job.workspace.device != "cpu" and any(cell.kind.trains_network for cell in cells)
+        each = 0.5 if job.workspace.workers == 1 else float(job.workspace.workers)
         fits = any(node.slots(cluster.cpus, each) for node in found)
         gpus = each if networks and fits else 0.0
-    if gpus == 0 and job.device == "auto":
-        job = replace(job, device="cpu")  # no trial has asked for a GPU
+    if gpus == 0 and job.workspace.device == "auto":
+        job = replace(
+            job, workspace=replace(job.workspace, device="cpu")
+        )  # no trial has asked for a GPU
     slots = max(1, sum(node.slots(cluster.cpus, gpus) for node in found))
     begin(slots)
     units = groups.split(cells) if job.address.grouped else [[cell] for cell in cells]
-    costs = [sum(map(cost.seconds, unit)) / job.workers for unit in units]
+    costs = [sum(map(cost.seconds, unit)) / job.workspace.workers for unit in units]
     packs = packing.pack(costs, slots)
     work = [[cell for i in indices for cell in units[i]] for indices in packs]
     storage = store.state / "tune"

@@ -11,9 +11,9 @@ from sweep.cells import thinning
 from sweep.config.validate import ConfigError
 from sweep.report import cell_runs, draw, text_tables, verdicts
 from sweep.report.cell_runs import CellRun
+from sweep.report.display import display_of
 from sweep.report.html import page
 from sweep.report.mlflow_ui import display
-from sweep.results.gpt_summary import spread_in_words
 from sweep.results.theory import theory_of
 from sweep.search import threshold_result
 from sweep.tracking.base import Run, Status, Tracker
@@ -117,8 +117,8 @@ def _notes(entries: Sequence[CellRun]) -> list[str]:
     """The remarks of theory on the cells, each once, with the first cells it holds for."""
     found: dict[str, list[str]] = {}
     for entry in entries[: thinning.MOST_ROWS]:
-        if entry.cell.recipe is not None:
-            found.setdefault(spread_in_words(entry.run.metrics), []).append(entry.cell.name)
+        if note := display_of([entry.cell]).note(entry.run.metrics):
+            found.setdefault(note, []).append(entry.cell.name)
     for entry in entries[: thinning.MOST_ROWS]:
         for note in theory_of(entry.cell, deviation=0).notes:
             found.setdefault(note, []).append(entry.cell.name)

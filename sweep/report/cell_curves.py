@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.cells.cell import Cell
-from sweep.grid.cost import DRIFT_WORK
+from sweep.cells.outcome import Curves, Theory
 from sweep.report.cell_runs import CellRun
 from sweep.results import arrays
-from sweep.results.arrays import Curves
-from sweep.results.theory import Theory, theory_of
+from sweep.results.theory import DEVIATION_WORK, theory_of
 from sweep.tracking.base import Tracker
 
-LITTLE_WORK = DRIFT_WORK // 10
+LITTLE_WORK = DEVIATION_WORK // 10
 """Most work for the exact deviation of a cell that is drawn in the charts alone."""
 
 

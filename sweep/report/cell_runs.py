@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.schedules import RULES
-from sweep.cells.cell import Cell, cell_from_params
+from sweep.cells.cell import Cell
+from sweep.cells.kinds import cell_from_params
 from sweep.tracking.base import Run
 
 
@@ -27,7 +28,7 @@ def cell_runs(rows: Sequence[Run]) -> list[CellRun]:
     return sorted(
         found,
         key=lambda e: (
-            e.cell.model,
+            e.cell.kind.model,
             order.index(e.cell.schedule.name),
             e.cell.source.concentration,
             e.cell.schedule.N or 0,

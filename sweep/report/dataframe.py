@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sweep.cells import labels
+from sweep.cells.axes import AXES
+from sweep.cells.outcome import Curves
 from sweep.metrics import column
 from sweep.report.cell_runs import CellRun, cell_runs
 from sweep.results import summary
-from sweep.results.arrays import Curves, load
+from sweep.results.arrays import load
 from sweep.results.theory import theory_of
 from sweep.tracking.base import Run, Tracker
 
@@ -55,7 +57,7 @@ def table(tracker: Tracker, parent: Run, rows: Sequence[Run], *, runs: bool) -> 
         for entry, name in zip(done, names, strict=True)
     ]
     whole = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-    for axis in ("n", "N", "K"):
+    for axis in (a for a in AXES if AXES[a].whole):
         if axis in whole:
             whole[axis] = whole[axis].astype("Int64")  # whole numbers, or missing
     whole.attrs = {"sweep": parent.key, "experiment": parent.tags.get("experiment", "")}
@@ -70,11 +72,12 @@ def _curves(tracker: Tracker, entry: CellRun) -> Curves:
 def _cell(pd: Any, entry: CellRun, name: str, curves: Curves, *, runs: bool) -> "pd.DataFrame":
     """The rows of one cell."""
     cell, theory = entry.cell, theory_of(entry.cell)
-    values: dict[str, Any] = {axis: getattr(cell.schedule, axis) for axis in ("n", "N", "K")}
+    axes = {axis: cell.axes.get(axis, math.nan) for axis in AXES}
+    values: dict[str, Any] = axes | {
+        a: getattr(cell.schedule, a) for a in AXES if AXES[a].of == "schedule"
+    }
     values["reuse"] = bool(cell.schedule.reuse)
-    values["S0"] = cell.source.concentration
-    values["temperature"] = cell.recipe.sampling.temperature if cell.recipe else math.nan
-    head = {"name": name, "model": cell.model, "schedule": cell.schedule.name, **values}
+    head = {"name": name, "model": cell.kind.model, "schedule": cell.schedule.name, **values}
     head |= {"replicates": cell.replicates, "cell": cell.id}
     if runs:
         return _runs(pd, head, curves, theory.curves)

@@ -9,12 +9,13 @@ from typing import Any
 
 from sweep.cells import labels, thinning
 from sweep.cells.thinning import chosen
-from sweep.grid.cost import DRIFT_WORK
 from sweep.report import cell_curves
 from sweep.report.cell_curves import LITTLE_WORK
 from sweep.report.cell_runs import CellRun
+from sweep.report.display import display_of
 from sweep.report.figures import curves, gpt, threshold
 from sweep.report.html import charts
+from sweep.results.theory import DEVIATION_WORK
 from sweep.search import threshold_result
 from sweep.tracking.base import Run, Tracker
 
@@ -80,20 +81,17 @@ def _cells(tracker: Tracker, name: str, kind: str, done: Sequence[CellRun], fold
     """The figures of a sweep, and the data of its charts."""
     if not done:
         return Drawn()
-    if all(entry.cell.recipe is not None for entry in done):
-        kind = "gpt"
-    elif kind == "gpt":
-        kind = "curves"
+    display = display_of([entry.cell for entry in done])
+    kind = display.figure or ("curves" if kind == "gpt" else kind)
     names, shared = labels.labels([e.cell for e in done])
     most = thinning.MOST_PANELS if kind in curves.ROWS else len(done)
     picked = chosen(len(done), most)
     charted = thinning.shown(len(done))
     work = dict.fromkeys(charted, LITTLE_WORK)
     if kind != "collapse_time":
-        work |= dict.fromkeys(picked, DRIFT_WORK)
+        work |= dict.fromkeys(picked, DEVIATION_WORK)
     work |= {i: 0 for i in picked if i not in work}
-    stored = curves.DRAWN_GPT if kind == "gpt" else curves.DRAWN
-    loaded = cell_curves.load(tracker, done, names, {*stored, *charts.NEEDED}, work)
+    loaded = cell_curves.load(tracker, done, names, {*display.curves, *charts.NEEDED}, work)
     shown = [loaded[i] for i in picked if i in loaded]
     if not shown:
         return Drawn()

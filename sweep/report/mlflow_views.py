@@ -12,7 +12,9 @@ import zlib
 from collections.abc import Sequence, Set
 from typing import Any
 
+from sweep.cells.axes import AXES
 from sweep.cells.cell import Cell
+from sweep.report.display import display_of
 
 MOST_RUNS = 20
 """Runs that charts show at first where there are more; a click shows all."""
@@ -38,9 +40,6 @@ NAMED = {
     "models": "Mean by model and schedule",
 }  # fmt: skip
 """Key -> title of the views of a whole experiment."""
-COLUMNS = ("sigma/mean", "sigma/exact", "deviation/mean", "collapsed/fraction")
-GPT_COLUMNS = ("deviation/mean", "deviation_p0/mean", "loss/val", "distinct_n/8")
-AXES = ("n", "N", "K", "S0", "temperature")
 
 
 def of_sweep(cells: Sequence[Cell], metrics: Set[str], run: str, *, grouped: bool = False) -> str:
@@ -77,8 +76,7 @@ def colours(cells: Sequence[Cell], palette: Sequence[str]) -> list[str]:
     MLflow's own repeat within nine runs. GPT cells take them from the other end, so that
     both models can stand on one chart.
     """
-    gpt = all(cell.recipe is not None for cell in cells)
-    order = palette[::-1] if gpt else palette
+    order = palette[::-1] if display_of(cells).last_colours else palette
     return list(order[: len(cells)]) if len(cells) <= len(order) else []
 
 
@@ -86,11 +84,10 @@ def _state(
     cells: Sequence[Cell], metrics: Set[str], condition: str, *, across: bool = False
 ) -> dict[str, Any]:
     """A view as MLflow's run list holds it; across: the step is n, not the generation."""
-    gpt = all(cell.recipe is not None for cell in cells)
     varying = [a for a in AXES if len({c.axes[a] for c in cells if a in c.axes}) > 1]
     mixed = across or not varying or len({cell.schedule.name for cell in cells}) > 1
     params = ["schedule", *(a for a in AXES if any(a in cell.axes for cell in cells))]
-    columns = GPT_COLUMNS if gpt else COLUMNS
+    columns = display_of(cells).mlflow_columns
     return {
         "searchFilter": condition,
         # A sort by anything but the date lists cells without their sweep around them.

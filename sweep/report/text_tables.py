@@ -7,48 +7,15 @@ from collections.abc import Iterable, Sequence
 from sweep.cells.labels import labels
 from sweep.cells.thinning import MOST_ROWS, shown
 from sweep.report.cell_runs import CellRun
-
-COLUMNS = ("cell", "sigma", "exact", "deviation", "collapsed", "E[T]")
-GPT_COLUMNS = ("cell", "deviation", "from p(0)", "val loss", "best", "distinct 8")
+from sweep.report.display import display_of
 
 
-def columns(entries: Sequence[CellRun]) -> tuple[str, ...]:
-    """Heads of the table: those of a GPT if all cells are."""
-    return GPT_COLUMNS if all(e.cell.recipe is not None for e in entries) else COLUMNS
-
-
-def figures_of(entry: CellRun, heads: Sequence[str]) -> dict[str, str]:
-    """One line of the table, by column, as text."""
-    values, cell = entry.run.metrics, entry.cell
-    if entry.run.status != "FINISHED":
-        return dict.fromkeys(heads[1:], "") | {heads[1]: entry.run.status}
-
-    def number(key: str, digits: int = 4) -> str:
-        return f"{values[key]:#.{digits}g}" if key in values else "-"
-
-    if heads == GPT_COLUMNS:
-        kind = "se" if "deviation/se" in values else "se_contexts"
-        error = values.get(f"deviation/{kind}", 0.0)
-        return {
-            "deviation": f"{number('deviation/mean', 3)} +- {error:.1g}",
-            "from p(0)": number("deviation_p0/mean", 3),
-            "val loss": number("loss/val"),
-            "best": number("loss/val_best"),
-            "distinct 8": number("distinct_n/8", 2),
-        }
-    kind = "" if "collapse_time/mean" in values else "restricted_"
-    time = f"{values.get(f'collapse_time/{kind}mean', cell.generations):.4g}"
-    if spread := values.get(f"collapse_time/{kind}std", 0.0) / cell.replicates**0.5:
-        time += f" +- {spread:.2g}"
-    if kind:  # runs that have not collapsed by M count as M
-        time = f">= {time}"
-    return {
-        "sigma": number("sigma/mean"),
-        "exact": number("sigma/exact"),
-        "deviation": number("deviation/mean", 3),
-        "collapsed": f"{values.get('collapsed/fraction', 0.0):.0%}",
-        "E[T]": time,
-    }
+def row_of(run: CellRun, heads: Sequence[str]) -> dict[str, str]:
+    """One line of the table, by column, as text; without the name of the cell."""
+    if run.run.status != "FINISHED":
+        return dict.fromkeys(heads[1:], "") | {heads[1]: run.run.status}
+    shown = display_of([run.cell]).row(run)
+    return {head: shown.get(head, "-") for head in heads[1:]}
 
 
 def text(entries: Sequence[CellRun], width: int = 80) -> str:
@@ -86,10 +53,10 @@ def _rows(entries: Sequence[CellRun], most: int = MOST_ROWS) -> tuple[str, list[
     cells = [entry.cell for entry in entries]
     names, shared = labels(cells)
     horizons = sorted({cell.generations for cell in cells})
-    heads = columns(entries)
+    heads = display_of(cells).columns
     rows = [list(heads)]
     for i in shown(len(entries), most):
-        rows.append([names[i], *figures_of(entries[i], heads).values()])
+        rows.append([names[i], *row_of(entries[i], heads).values()])
     rows[0][1] += f"_{horizons[0]}" if len(horizons) == 1 else "_M"
     return shared, rows
 

@@ -13,66 +13,15 @@ without any error 0 to 3 differed at R = 100, and 0 to 9 at R = 20, instead of 0
 import math
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 
-from scipy import stats
-
-from sweep.cells.cell import Cell
 from sweep.cells.labels import labels
 from sweep.report.cell_runs import CellRun
+from sweep.report.display import display_of
+from sweep.report.numbers import LEVEL, Number
 
-LEVEL = 0.001
-"""Chance of a false alarm in a whole sweep, shared among its comparisons (Bonferroni)."""
-FEW = 10
-"""A mean over runs of which fewer than so many differ is far from normal: no z."""
 MOST_LINES = 12
 """Most comparisons that are told one by one; beyond, those with the largest |z|."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Number:
-    """A mean over the runs of a cell, and what it is compared with."""
-
-    id: str
-    """The cell's."""
-    cell: str
-    """Its label."""
-    quantity: str
-    """sigma, deviation or time."""
-    symbol: str
-    """As in sigma_50."""
-    mean: float
-    se: float | None
-    """Standard error; None for one run."""
-    freedom: int
-    """Degrees of freedom of the standard error."""
-    exact: float | None = None
-    """What theory says of a cell; absent where no law is known."""
-    control: "Number | None" = None
-    """The same of the arm that sees fresh real data; GPT only."""
-    normal: bool = True
-    """Whether enough runs differ for a z."""
-    contexts: bool = False
-    """Whether the standard error is over the contexts of one run."""
-
-    @property
-    def reference(self) -> float | None:
-        return self.control.mean if self.control is not None else self.exact
-
-    @cached_property
-    def z(self) -> float | None:
-        """None without reference or spread."""
-        if self.reference is None or self.se is None or not self.normal:
-            return None
-        se = math.hypot(self.se, (self.control.se or 0.0) if self.control else 0.0)
-        if se <= 1e-12 * abs(self.mean):  # no spread but rounding
-            return None
-        return (self.mean - self.reference) / se
-
-    def limit(self, comparisons: int) -> float:
-        """The |z| that chance alone passes with probability `LEVEL` / `comparisons`."""
-        return float(stats.t.isf(LEVEL / 2 / comparisons, self.freedom))
 
 
 def numbers(entries: Sequence[CellRun]) -> list[Number]:
@@ -82,100 +31,8 @@ def numbers(entries: Sequence[CellRun]) -> list[Number]:
     for name, entry in zip(names, entries, strict=True):
         if entry.run.status != "FINISHED":
             continue
-        if entry.cell.recipe is not None:
-            found += _against_control(name, entry, entries)
-        else:
-            found += _against_theory(name, entry)
+        found += display_of([entry.cell]).numbers(name, entry, entries)
     return found
-
-
-def _against_theory(name: str, entry: CellRun) -> list[Number]:
-    metrics, cell = entry.run.metrics, entry.cell
-    R, M = cell.replicates, cell.generations
-    collapsed = metrics.get("collapsed/fraction", 0.0)
-    found = [
-        Number(
-            id=cell.id,
-            cell=name,
-            quantity=quantity,
-            symbol=f"{quantity}_{M}",
-            mean=metrics[f"{quantity}/mean"],
-            se=metrics.get(f"{quantity}/se"),
-            freedom=R - 1,
-            exact=metrics.get(f"{quantity}/exact"),
-            # sigma is 1 in every run that has collapsed
-            normal=quantity != "sigma" or collapsed == 0 or R * (1 - collapsed) >= FEW,
-        )
-        for quantity in ("sigma", "deviation")
-        if f"{quantity}/mean" in metrics
-    ]
-    censored = metrics.get("censored", 0.0)
-    kind = "restricted_" if censored else ""
-    if f"collapse_time/{kind}mean" in metrics:
-        spread = metrics.get(f"collapse_time/{kind}std")
-        found.append(
-            Number(
-                id=cell.id,
-                cell=name,
-                quantity="time",
-                symbol=f"E[min(T, {M})]" if censored else "E[T]",
-                mean=metrics[f"collapse_time/{kind}mean"],
-                se=None if spread is None else spread / math.sqrt(R),
-                freedom=R - 1,
-                exact=metrics.get(f"collapse_time/{kind}exact"),
-                normal=not censored or R - censored >= FEW,  # min(T, M) is M in the others
-            )
-        )
-    return found
-
-
-def _deviation(name: str, entry: CellRun) -> Number:
-    """The deviation of a GPT at the end; with one run the error is that over contexts."""
-    metrics, cell = entry.run.metrics, entry.cell
-    assert cell.recipe is not None
-    several = "deviation/se" in metrics
-    return Number(
-        id=cell.id,
-        cell=name,
-        quantity="deviation",
-        symbol=f"deviation_{cell.generations}",
-        mean=metrics["deviation/mean"],
-        se=metrics.get("deviation/se" if several else "deviation/se_contexts"),
-        freedom=cell.replicates - 1 if several else cell.recipe.measure.contexts - 1,
-        contexts=not several,
-    )
-
-
-def _against_control(name: str, entry: CellRun, entries: Sequence[CellRun]) -> list[Number]:
-    """The deviation beside the control's, and sigma."""
-    own, metrics = _deviation(name, entry), entry.run.metrics
-    sigma = replace(
-        own,
-        quantity="sigma",
-        symbol=f"sigma_{entry.cell.generations}",
-        mean=metrics["sigma/mean"],
-        se=metrics.get("sigma/se"),
-        contexts=False,
-    )
-    found = next((e for e in entries if _is_control(e, entry.cell)), None)
-    control = None if found is None else _deviation("control", found)
-    return [sigma, replace(own, control=control)]
-
-
-def _is_control(entry: CellRun, cell: Cell) -> bool:
-    """Whether it is the control of a cell: as much real text from the start, and the same p(1)."""
-    other = entry.cell
-    return (
-        entry.run.status == "FINISHED"
-        and other.schedule.name == "real"
-        and cell.schedule.name != "real"
-        and other.recipe is not None
-        and cell.recipe is not None
-        and other.schedule.total(1) == cell.schedule.total(1)
-        and (other.source, other.seed, other.generations, other.replicates)
-        == (cell.source, cell.seed, cell.generations, cell.replicates)
-        and replace(other.recipe, sampling=cell.recipe.sampling) == cell.recipe
-    )
 
 
 def about(value: float, se: float | None, plus_minus: str = " +- ") -> str:

@@ -1,17 +1,12 @@
 """Curves of a cell as a file of arrays."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sweep.cells.outcome import Curves
 from sweep.storage.atomic import replace_file
-
-Curves = dict[str, NDArray[Any]]
-"""sigma, p_max, deviation, deviation_p0, support, entropy, js_p0, tail, collapsed:
-shape (R, M); collapse_time, absorption_time: shape (R,), 0 where not reached by M."""
 
 
 def save(path: Path, arrays: Curves, *, safe: bool = True) -> None:
@@ -24,3 +19,8 @@ def load(path: Path, names: Collection[str] | None = None) -> Curves:
     """The arrays of an .npz, or some of them; pickles are refused."""
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files if names is None or name in names}
+
+
+def joined(parts: Sequence[Curves], axis: int) -> Curves:
+    """Curves of the same names, put together along an axis."""
+    return {name: np.concatenate([p[name] for p in parts], axis=axis) for name in parts[0]}

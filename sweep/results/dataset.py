@@ -1,10 +1,7 @@
 """What a cell learns first, as a data set of MLflow: the initial law, or the text. Pure."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 
-from models.seeding import canonical
 from sweep.cells.cell import Cell
 from sweep.tracking.base import DatasetInfo
 
@@ -14,23 +11,7 @@ MOST = 50
 
 def dataset_of(cell: Cell) -> DatasetInfo:
     """p(0) of a cell; the digest is of all that determines it."""
-    if cell.recipe is None:
-        source = cell.source
-        facts = {
-            "family": source.family, "s": source.s, "support": source.support,
-            "S0": source.concentration, "seed": source.seed,
-        }  # fmt: skip
-        draw = "" if source.seed is None else f" draw {source.seed}"
-        kind = "counts of a text" if source.counts else source.family
-        name = f"{kind} S0={source.concentration:.6g}{draw}"
-        whole = json.dumps(canonical(source), sort_keys=True)
-        digest = hashlib.sha256(whole.encode()).hexdigest()
-    else:
-        recipe = cell.recipe
-        name, digest = f"text {recipe.corpus}", recipe.digest
-        order = recipe.order
-        p0 = "a trained network" if order is None else f"Markov source of order {order}"
-        facts = {"corpus": recipe.corpus, "sha256": digest, "characters": cell.source.s, "p0": p0}
+    name, digest, facts = cell.kind.dataset(cell)
     shown = {key: str(value) for key, value in facts.items() if value is not None}
     return DatasetInfo(name=name, digest=digest[:12], facts=shown)
 
@@ -39,6 +20,6 @@ def datasets_of(cells: Sequence[Cell]) -> list[DatasetInfo]:
     """Those of a sweep, each once, and at most `MOST`."""
     first: dict[object, Cell] = {}
     for cell in cells:
-        first.setdefault((cell.source, cell.recipe), cell)
+        first.setdefault((cell.source, cell.kind), cell)
     found = {data.digest: data for data in map(dataset_of, first.values())}
     return list(found.values())[:MOST]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sweep.cells.cell import Cell
-from sweep.results.arrays import Curves
+from sweep.cells.outcome import Curves
 from sweep.tracking.base import Run
 
 

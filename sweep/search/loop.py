@@ -14,12 +14,12 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from sweep.cells.outcome import Curves
 from sweep.config.schema import Settings
 from sweep.grid import cost
 from sweep.launch.execute import Finished, params_of, sweep_run_spec
 from sweep.launch.session import Session, opened
 from sweep.results import arrays
-from sweep.results.arrays import Curves
 from sweep.search.base import Load, Search
 from sweep.tracking.base import Point, Run, Store
 
@@ -74,7 +74,7 @@ def _rounds(search: Search, session: Session) -> tuple[list[Run], int, dict[str,
         if not asked:
             break
         short = sum(map(cost.seconds, asked)) < HERE_SECONDS
-        here = short and all(cell.recipe is None for cell in asked)
+        here = short and not any(cell.kind.trains_network for cell in asked)
         title = f"round {number}, {search.state(results)}"
         rows, ran = session.run(asked, here=here, title=title)
         new += ran

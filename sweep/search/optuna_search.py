@@ -84,7 +84,7 @@ class OptunaSearch:
     def _name(self, base: Cell) -> str:
         """A study by what is the same in all its trials."""
         varied = {name for name, _ in self.wanted.axes}
-        return " ".join(w for w in base.name.split(" ") if w.split("=")[0] not in varied)
+        return base.name_without(*varied)
 
     def _best(
         self, base: Cell, results: Mapping[str, float]
@@ -180,15 +180,5 @@ def _short(value: float) -> float:
 
 def _at(base: Cell, point: Mapping[str, float]) -> Cell:
     """The cell at a point of the axes."""
-    cell, recipe = base, base.recipe
-    if "S0" in point:
-        cell = replace(cell, source=replace(cell.source, S0=point["S0"]))
-    if recipe is not None and "temperature" in point:
-        sampling = replace(recipe.sampling, temperature=point["temperature"])
-        recipe = replace(recipe, sampling=sampling)
-    if recipe is not None and "learning_rate" in point:
-        rate = point["learning_rate"]
-        final = min(recipe.training.final_learning_rate, rate)
-        training = replace(recipe.training, learning_rate=rate, final_learning_rate=final)
-        recipe = replace(recipe, training=training)
-    return replace(cell, recipe=recipe)
+    source = replace(base.source, S0=point["S0"]) if "S0" in point else base.source
+    return replace(base, source=source, kind=base.kind.moved(point))

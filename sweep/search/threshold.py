@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.schedules import RULES
-from models.theory import bounds, threshold
+from models.theory import threshold
 from sweep.cells.cell import Cell
+from sweep.cells.outcome import Curves
 from sweep.config.schema import DEFAULTS, Settings
 from sweep.config.validate import ConfigError
 from sweep.grid import cost
 from sweep.grid.expand import expand
 from sweep.grid.memory import check_size
-from sweep.results.arrays import Curves
 from sweep.search import bracketing, criteria, threshold_result
 from sweep.search.bracketing import Bracket, Probe, Rules, Value
 from sweep.tracking.base import Run
@@ -51,8 +51,8 @@ class Problem:
     @property
     def name(self) -> str:
         """Readable, as in `partial N=100 S0=0.1 m=10 deviation < 0.2`."""
-        words = [w for w in self.cell.name.split(" ") if not w.startswith("n=")]
-        if self.cell.recipe is None:
+        words = [self.cell.name_without("n")]
+        if self.cell.source.family != "text":  # whose support is its own
             words.append(f"support={self.cell.source.support}")
         return f"{' '.join(words)} m={self.cell.generations}"
 
@@ -266,7 +266,7 @@ def told(
     pooled = bracketing.pooled(known)
     return {
         "name": problem.name,
-        "model": cell.model,
+        "model": cell.kind.model,
         "schedule": cell.schedule.name,
         "criterion": problem.criterion,
         "level": rules.level,
@@ -298,10 +298,10 @@ def _theory(
     """What theory says of a problem; the parts it does not know are absent."""
     rules, cell, found = problem.rules, problem.cell, dict[str, Any]()
     if cell.id not in shared:
-        shared[cell.id] = criteria.exact(problem.criterion, cell)
+        shared[cell.id] = cell.kind.expectation(problem.criterion, cell)
     value = shared[cell.id]
     if value is not None:
-        below = criteria.surely_below(problem.criterion, cell, rules.level)
+        below = cell.kind.surely_below(problem.criterion, cell, rules.level)
         try:
             crossing = threshold.first_crossing(
                 value, level=rules.level, first=rules.first, cap=rules.cap, below=below,
@@ -314,13 +314,8 @@ def _theory(
         for n in sorted({probe.n for probe in known}):
             with contextlib.suppress(ValueError):  # too large
                 values.append([n, value(n)])
-    plain = cell.recipe is None and cell.contexts is None
-    if problem.criterion == "deviation" and cell.schedule.name == "partial" and plain:
-        N, p, eps = cell.schedule.N or 0, cell.source.probabilities(), rules.level
-        normal = threshold.harmless_n_normal(cell.generations, N=N, p=p, eps=eps, cap=rules.cap)
-        found["normal"] = min(normal, rules.cap)
-        found["paper"] = bounds.harmless_n_bound(N=N, s=cell.source.s, eps=eps)
-    return found
+    forms = cell.kind.closed_forms(problem.criterion, cell, rules.level, rules.cap)
+    return found | dict(forms)
 
 
 def _metrics(found: Sequence[dict[str, Any]]) -> dict[str, float]:

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.results.arrays import Curves, load, save
+from sweep.cells.outcome import Curves
+from sweep.results.arrays import load, save
 from sweep.storage.atomic import replace_file
 
 DEAR_SECONDS = 1.0

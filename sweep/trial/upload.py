@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweep.cells import groups, thinning
-from sweep.cells.cell import Cell, cell_from_params
+from sweep.cells.cell import Cell
+from sweep.cells.kinds import cell_from_params
 from sweep.results import summary
 from sweep.results.dataset import dataset_of, datasets_of
-from sweep.results.gpt_summary import write_samples
 from sweep.results.theory import theory_of
 from sweep.tracking import grouped_runs
 from sweep.tracking.base import OutageError, Point, Run, RunSpec, Tracker
@@ -86,7 +86,7 @@ def upload(
     points += summary.totals(cell, result.curves, theory)
     tracker.log(run, points, start_ms=result.start_ms, params=cell.params)
     tracker.log_artifact(run, spool.curves_file(address.spool, cell.id))
-    for path in write_samples(result.curves, address.spool / cell.id):
+    for path in cell.kind.files(result.curves, address.spool / cell.id):
         tracker.log_artifact(run, path)
     # The end, too, is derived from what is stored, so that a replay is equal.
     end_ms = result.start_ms + max(1, round(1000 * result.seconds))

@@ -21,13 +21,12 @@ from pathlib import Path
 
 from sweep.cells import groups
 from sweep.cells.cell import Cell
+from sweep.cells.outcome import CellProgress, Curves
+from sweep.cells.workspace import Workspace
 from sweep.results import arrays, summary
-from sweep.results.arrays import Curves
 from sweep.results.theory import theory_of
 from sweep.tracking.base import OutageError, Run, Tracker
 from sweep.trial import spool
-from sweep.trial.progress import CellProgress
-from sweep.trial.simulate import simulate
 from sweep.trial.upload import UploadQueue, UploadTarget, now_ms, run_spec
 
 
@@ -37,18 +36,10 @@ class Job:
 
     address: UploadTarget
     """Where results go."""
-    shared: Path = Path()
-    """Folder for what cells of the store share: texts, p(0), p(1)."""
-    checkpoint_seconds: float = 60.0
-    """How often a long cell keeps its state."""
+    workspace: Workspace
+    """Where cells are computed, and what they may use."""
     limit_seconds: float | None = None
     """A cell that takes longer fails; None: no limit."""
-    device: str = "auto"
-    """Where a GPT runs, see `models.gpt.device.choose`."""
-    compiled: bool | None = None
-    """Whether a GPT is compiled, see there."""
-    workers: int = 1
-    """Processes that train one GPT together, see `models.gpt.data_parallel`."""
     donors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Cell id -> run and artifact with the curves of a cell that another sweep has finished."""
     driver: int = 0
@@ -71,16 +62,7 @@ Compute = Callable[[Cell, Job], Generator[CellProgress, None, Curves]]
 
 def compute(cell: Cell, job: Job) -> Generator[CellProgress, None, Curves]:
     """The curves of a cell, by whichever model it is of."""
-    if cell.recipe is None:
-        return (yield from simulate(cell, job.address.spool, job.checkpoint_seconds))
-    from models.gpt.data_parallel import DataParallelGroup
-    from models.gpt.device import choose  # imports torch, which statistical sweeps never do
-    from sweep.trial.recursion import recurse
-
-    place = choose(cell.recipe.training.precision, job.device, compiled=job.compiled)
-    folder, every = job.address.spool, job.checkpoint_seconds
-    with DataParallelGroup(job.workers, place) as team:
-        return (yield from recurse(cell, folder, job.shared, every, place, team))
+    return cell.kind.run(cell, job.workspace)
 
 
 def run_cells(

@@ -18,7 +18,8 @@ from models.statistical import model, sampling, variates
 from models.statistical.jit import compiled
 from sweep.cells.cell import Cell
 from sweep.grid import cost
-from sweep.trial.simulate import simulate
+from sweep.kinds.statistical.kind import Statistical
+from sweep.kinds.statistical.simulate import simulate
 from tests.benchmarks import Table, fastest
 from tests.helpers.jobs import finish
 
@@ -167,7 +168,7 @@ def predicted() -> Table:
     rows = []
     for schedule, support, generations, replicates in CELLS:
         cell = Cell(
-            model="statistical", schedule=schedule, source=source(10**5, support),
+            kind=Statistical(), schedule=schedule, source=source(10**5, support),
             generations=generations, replicates=replicates, seed=1,
         )  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sweep.grid.expand import expand
-from sweep.trial.simulate import simulate
+from sweep.kinds.statistical.simulate import simulate
 from tests.benchmarks import Table, fastest
 from tests.helpers.configs import settings
 from tests.helpers.jobs import finish

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from sweep import cli
+from sweep.cells import outcome
 from sweep.report import __main__ as report
 from sweep.report import find
 from sweep.results import arrays
@@ -62,7 +63,7 @@ def counts(folder: Path) -> dict[str, int]:
         return {t: connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in COUNTED}
 
 
-def curves(folder: Path, experiment: str, scratch: Path) -> dict[str, arrays.Curves]:
+def curves(folder: Path, experiment: str, scratch: Path) -> dict[str, outcome.Curves]:
     """Cell id -> stored curves of the latest sweep of an experiment."""
     sweeps = find.sweeps(f"sqlite:///{folder / 'mlflow.db'}", experiment)
     tracker, parent = find.choose(experiment, sweeps)

@@ -17,16 +17,17 @@ from typing import Any
 import pytest
 
 from sweep.cells.cell import Cell
+from sweep.cells.outcome import CellProgress
 from sweep.grid.expand import expand
+from sweep.kinds.statistical.simulate import simulate
 from sweep.tracking.base import OutageError, RunSpec
 from sweep.tracking.folder_tracker import FolderTracker
 from sweep.tracking.mlflow_tracker import MlflowTracker
 from sweep.trial import spool
-from sweep.trial.progress import CellProgress
-from sweep.trial.simulate import simulate
 from sweep.trial.upload import UploadTarget, leftovers
 from sweep.trial.worker import Job, Outcome, run_cells
 from tests.helpers.configs import settings
+from tests.helpers.jobs import job_at
 from tests.helpers.shells import (
     assert_same,
     metric_rows,
@@ -66,7 +67,7 @@ class Shaky(FolderTracker):
 def job(tracker: FolderTracker, folder: Path, patience: float) -> Job:
     parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1))
     spool = folder / "spool" / parent
-    return Job(address=UploadTarget(parent=parent, spool=spool, patience=patience))
+    return job_at(UploadTarget(parent=parent, spool=spool, patience=patience))
 
 
 @pytest.mark.parametrize("calls", [-1, 1, 2])
@@ -235,7 +236,7 @@ def test_deliver_sends_what_waits_in_a_local_store(tmp_path: Path) -> None:
     cells, _ = expand(settings("+experiment=smoke", "seed=7"))
     folder = tmp_path / "mlflow-state" / "spool" / parent.id
     for cell in cells:
-        given = Job(address=UploadTarget(parent=parent.id, spool=folder))
+        given = job_at(UploadTarget(parent=parent.id, spool=folder))
         work = simulate(cell, given.address.spool)
         while True:
             try:

@@ -3,7 +3,10 @@
 import time
 from pathlib import Path
 
+from models.gpt.config import Recipe
 from models.gpt.device import Device
+from sweep.cells.cell import Cell
+from sweep.kinds.gpt.kind import Gpt
 from tests.helpers.shells import metric_rows
 
 TINY = (
@@ -39,3 +42,8 @@ def wait_for_piece(folder: Path, pattern: str) -> None:
             return
         time.sleep(0.01)  # another process is writing it
     raise AssertionError(f"no {pattern} in 60 s")
+
+
+def recipe_of(cell: Cell) -> Recipe:
+    assert isinstance(cell.kind, Gpt)
+    return cell.kind.recipe

@@ -4,6 +4,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TypeVar
 
+from sweep.cells.workspace import Workspace
 from sweep.grid import corpus
 from sweep.grid.expand import expand
 from sweep.report.cell_runs import CellRun, cell_runs
@@ -32,15 +33,20 @@ def tell(work: Generator[Told, None, Made]) -> tuple[list[Told], Made]:
             return told, end.value
 
 
+def job_at(address: UploadTarget, shared: Path = Path()) -> Job:
+    """A job whose cells are computed where their results are spooled."""
+    return Job(address=address, workspace=Workspace(folder=address.spool, shared=shared))
+
+
 def ran(folder: Path, *overrides: str) -> tuple[FolderTracker, list[CellRun]]:
     """A sweep, run in this process: where it is kept, and its cells."""
     tracker = FolderTracker(folder / "runs")
     parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1))
     address = UploadTarget(parent=parent, spool=folder / "spool", patience=0.0)
-    job = Job(address=address, shared=folder / "shared")
+    job = job_at(address, folder / "shared")
     config = settings(*overrides)
     if text := corpus.fetch(config):
-        corpus.keep(job.shared, text)
+        corpus.keep(job.workspace.shared, text)
     list(run_cells(expand(config, text)[0], job, tracker))
     entries = cell_runs(tracker.runs(parent))
     assert {entry.run.status for entry in entries} == {"FINISHED"}

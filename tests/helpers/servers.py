@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
+from sweep.cells.outcome import Curves
 from sweep.results import arrays
-from sweep.results.arrays import Curves
 from sweep.server import mlflow_server
 from sweep.tracking.base import Point, RunSpec
 from sweep.tracking.folder_tracker import FolderTracker

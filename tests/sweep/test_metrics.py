@@ -5,9 +5,9 @@ from pathlib import Path
 from sweep import metrics
 from sweep.cells.cell import Cell
 from sweep.grid.expand import expand
+from sweep.kinds.statistical.simulate import simulate
 from sweep.results import summary
 from sweep.results.theory import theory_of
-from sweep.trial.simulate import simulate
 from tests.helpers.configs import settings
 from tests.helpers.jobs import finish
 

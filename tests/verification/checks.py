@@ -16,6 +16,7 @@ from models.source import Source
 from models.statistical import model
 from models.theory import collapse_time, deviation, moments
 from sweep.cells.cell import Cell
+from sweep.kinds.statistical.kind import Statistical
 from sweep.results.theory import theory_of
 from tests.helpers.bounds import bernstein
 
@@ -78,7 +79,7 @@ def every_law() -> Iterator[Line]:
         worst = {"sigma": 0.0, "deviation": 0.0, "collapsed": 0.0}
         for source in SOURCES:
             cell = Cell(
-                model="statistical", schedule=schedule, source=source,
+                kind=Statistical(), schedule=schedule, source=source,
                 generations=M, replicates=R, seed=11,
             )  # fmt: skip
             state, curves = run(schedule, source, M, R)

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from sweep.kinds.statistical.simulate import simulate
 from sweep.search import bracketing, criteria, threshold
 from sweep.search.bracketing import Probe, Value
-from sweep.trial.simulate import simulate
 from tests.helpers.configs import settings
 from tests.helpers.jobs import finish
 from tests.verification.checks import Line
@@ -65,7 +65,8 @@ def _run(problem: threshold.Problem, probe: Probe) -> Value:
 @cache
 def _exact(N: int, level: float) -> int:
     """The first crossing, by every n from below."""
-    value = criteria.exact("deviation", _problem(N, level, 0).cell)
+    cell = _problem(N, level, 0).cell
+    value = cell.kind.expectation("deviation", cell)
     assert value is not None
     n = 1
     while value(n) < level:

@@ -46,13 +46,6 @@ ROWS = {
     "windows": ("sigma", "deviation", "T"),
 }
 """Kind of figure -> what is drawn of each cell, from top to bottom."""
-DRAWN = ("sigma", "deviation", "collapse_time", "laws")
-"""The stored curves that figures use."""
-DRAWN_GPT = (
-    "deviation", "deviation/se_contexts", "deviation/retrained", "loss_curve/val",
-    "loss_curve/step", "truth/loss/val",
-)  # fmt: skip
-"""Those of a GPT."""
 LABELS = {
     "p0": r"$p^{(0)}$",
     "sigma": r"$\sigma_m$",
@@ -307,7 +300,7 @@ def schedules_figure(panels: Sequence[CellCurves], title: str) -> "Figure":
 
 def series(cell: Cell) -> str:
     """What a cell is called apart from its n."""
-    return " ".join(word for word in cell.name.split(" ") if not word.startswith("n="))
+    return cell.name_without("n")
 
 
 def overview_figure(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sweep.cells.thinning import steps
 from sweep.report.cell_curves import CellCurves
+from sweep.report.display import display_of
 
 MOST_CELLS = 40
 """Cells beyond which the charts show some, spread evenly."""
@@ -77,7 +78,7 @@ def _curves(panel: CellCurves, at: NDArray[np.int64]) -> dict[str, Curve]:
     """Quantity -> its curves at the generations `at`."""
     curves = dict(panel.curves)
     T = curves.get("collapse_time")
-    if T is not None and panel.cell.recipe is None:
+    if T is not None and display_of([panel.cell]).collapses:
         curves["collapsed"] = (T[:, None] > 0) & (T[:, None] <= at)
     found = {}
     for quantity in ABOUT:

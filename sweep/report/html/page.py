@@ -17,6 +17,7 @@ from PIL import Image
 
 from sweep.cells.labels import labels
 from sweep.report.cell_runs import CellRun
+from sweep.report.display import Display, display_of
 from sweep.report.html.tables import Column, HtmlTable, of_answers, sheet, side_by_side
 from sweep.report.verdicts import judge
 from sweep.search.threshold_result import LEGEND as LEGEND_OF_ANSWERS
@@ -27,20 +28,6 @@ from sweep.tracking.base import Run
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 LARGEST_FILE = 200_000
 """Bytes of a file that is offered in the page itself."""
-
-LEGEND = """sigma: mean over runs of the sum of squared probabilities; deviation: mean L1 distance
-from generation 1; E[T]: mean generation of first collapse, and where some runs have not collapsed
-by M that of min(T, M), after ≥; collapsed: share of runs that have been a single token. s.e.: the
-standard error of the mean over runs; exact: the expectation from theory; z: their distance in
-standard errors. As the standard error is estimated from the same runs, z is held against Student's
-t, for means that are about normal, at 1 in 1,000 for all comparisons together; there is none where
-all runs but a few are alike. With few runs skewed values differ more often than that."""
-GPT_LEGEND = """deviation: L1 distance of the next-token laws from those of generation 1, mean over
-contexts drawn from p(0), with its standard error (over runs; with one run, over contexts alone, and
-another run may differ by more); control: that of the arm trained on fresh real text, and z their
-distance in standard errors, taken as independent; from p(0): distance from the ground truth; val
-loss: last one on held-out real text, nats; best: the smallest while training; distinct 8: share of
-different 8-grams in a text of the model's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,18 +75,9 @@ class ReportContext:
     def settings(self) -> dict[str, str]:
         cells = [entry.cell for entry in self.entries]
         first = cells[0]
-        draw = "" if first.source.seed is None else f" (draw {first.source.seed})"
-        law = f"{first.source.family} on {first.source.support} of {first.source.s} tokens{draw}"
-        if first.recipe is not None:
-            p0 = (
-                "a network trained on it"
-                if first.recipe.order is None
-                else f"its Markov source of order {first.recipe.order}"
-            )
-            law = f"of the text {first.recipe.corpus}, {first.source.s} characters: {p0}"
         return {
-            "Model": first.model,
-            "Initial law": law,
+            "Model": first.kind.model,
+            "Initial law": self.display.initial(first),
             "In every cell": labels(cells)[1] or "-",
             "Generations": str(first.generations),
             "Runs of each cell": str(first.replicates),
@@ -108,13 +86,18 @@ class ReportContext:
         }
 
     @property
+    def display(self) -> Display:
+        return display_of([entry.cell for entry in self.entries])
+
+    @property
     def legend(self) -> str:
-        return LEGEND if any(e.cell.recipe is None for e in self.entries) else GPT_LEGEND
+        return self.display.legend
 
     @property
     def caption(self) -> str:
         last = sorted({entry.cell.generations for entry in self.entries})
-        what = "" if self.legend == GPT_LEGEND else ", simulation and theory"
+        beside = self.display.beside
+        what = f", simulation{beside}" if beside else ""
         return f"Generation {', '.join(map(str, last))}{what}"
 
 

@@ -7,18 +7,13 @@ from itertools import groupby
 from sweep.cells.labels import labels
 from sweep.cells.thinning import shown
 from sweep.report.cell_runs import CellRun
-from sweep.report.verdicts import Number, Verdict, about, rounded
+from sweep.report.display import display_of
+from sweep.report.numbers import Number
+from sweep.report.verdicts import Verdict, about, rounded
 from sweep.search import threshold_result
 
 PM = " ± "
 TITLES = {"sigma": "sigma", "deviation": "deviation", "time": "E[T]"}
-GPT_EXTRA = {
-    "from p(0)": ("deviation_p0/mean", 3),
-    "val loss": ("loss/val", 4),
-    "best": ("loss/val_best", 4),
-    "distinct 8": ("distinct_n/8", 2),
-}
-"""Head -> metric and digits, of the columns that a GPT alone has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,19 +49,16 @@ def sheet(entries: Sequence[CellRun], verdict: Verdict, caption: str) -> HtmlTab
     listed = [entries[i] for i in shown(len(entries))]
     if len(listed) < len(entries):
         caption += f". {len(listed)} of {len(entries)} cells; all are in summary.csv"
+    display = display_of([entry.cell for entry in entries])
     columns = [
         column
         for quantity, title in TITLES.items()
         if quantity != "time" or any(_collapsed(entry) for entry in listed)
         for column in _columns(title, listed, _of(verdict.numbers, quantity), verdict.odd)
     ]
-    if all(entry.cell.recipe is not None for entry in entries):
-        for head, (metric, digits) in GPT_EXTRA.items():
-            values = [_metric(entry, metric, digits) for entry in listed]
-            columns.append(Column(group="", head=head, values=values))
-    else:
-        shares = [f"{_collapsed(e):.0%}" if _done(e) else e.run.status for e in listed]
-        columns.append(Column(group="", head="collapsed", values=shares))
+    extra = [display.extra(entry) for entry in listed]
+    for head in extra[0] if extra else ():
+        columns.append(Column(group="", head=head, values=[values[head] for values in extra]))
     return HtmlTable(
         caption=caption, names=[names[i] for i in shown(len(entries))], columns=columns
     )
@@ -153,15 +145,8 @@ def _mean(number: Number) -> str:
     return bound + about(number.mean, number.se, PM)
 
 
-def _done(entry: CellRun) -> bool:
-    return entry.run.status == "FINISHED"
-
-
 def _collapsed(entry: CellRun) -> float:
-    return entry.run.metrics.get("collapsed/fraction", 0.0) if entry.cell.recipe is None else 0.0
-
-
-def _metric(entry: CellRun, metric: str, digits: int) -> str:
-    if not _done(entry):
-        return entry.run.status
-    return f"{entry.run.metrics[metric]:#.{digits}g}" if metric in entry.run.metrics else ""
+    """The share of runs that have collapsed, where its kind shows collapse."""
+    if not display_of([entry.cell]).collapses:
+        return 0.0
+    return entry.run.metrics.get("collapsed/fraction", 0.0)

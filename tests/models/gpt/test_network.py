@@ -17,7 +17,7 @@ from models.gpt.device import Device, choose, deterministic, generator
 from models.gpt.model import GPT
 from models.gpt.trainer import Trainer
 from models.seeding import derive
-from sweep.cells.gpt import network_size
+from sweep.kinds.gpt.cost import network_size
 from tests.helpers.bounds import bernstein
 from tests.helpers.networks import PAPER, SAMPLING, SMALL, TRAINING, S, network, texts
 from tests.reference import gpt

@@ -3,7 +3,8 @@
 import pytest
 
 from models import corpus
-from sweep.cells.cell import cell_from_params, sweep_id
+from sweep.cells.cell import sweep_id
+from sweep.cells.kinds import cell_from_params
 from sweep.config.compose import experiments
 from sweep.grid import packing
 from sweep.grid.cost import seconds

@@ -10,6 +10,7 @@ from sweep.tracking.folder_tracker import FolderTracker
 from sweep.trial.upload import UploadTarget
 from sweep.trial.worker import Job, run_cells
 from tests.helpers.configs import settings
+from tests.helpers.jobs import job_at
 
 
 def test_every_state_is_told_with_its_reason(tmp_path: Path) -> None:
@@ -22,7 +23,7 @@ def test_every_state_is_told_with_its_reason(tmp_path: Path) -> None:
         parent = tracker.start_run(
             RunSpec(key=key, kind="sweep", name=key, parent=None, start_ms=1)
         )
-        return Job(address=UploadTarget(parent=parent, spool=tmp_path / "spool" / parent))
+        return job_at(UploadTarget(parent=parent, spool=tmp_path / "spool" / parent))
 
     assert "4 of 4 cells to do" in plan(given, cells, store)
     own = sweep(sweep_id("smoke", cells))

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
+from sweep.cells.outcome import Stage
 from sweep.grid import cost
 from sweep.grid.expand import expand
 from sweep.launch.eta import TimeLeft
-from sweep.trial.progress import Stage
 from tests.helpers.configs import settings
 from tests.helpers.paths import GOLDEN
 from tests.helpers.shells import SMOKE, sweep

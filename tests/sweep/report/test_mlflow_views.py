@@ -14,6 +14,7 @@ from models.schedules import Schedule
 from models.source import Source
 from sweep import cli
 from sweep.cells.cell import Cell
+from sweep.kinds.statistical.kind import Statistical
 from sweep.report import mlflow_ui, mlflow_views, text_tables
 from sweep.report.cell_runs import CellRun
 from sweep.report.figures import curves
@@ -26,7 +27,7 @@ def cell(n: int, name: str = "full", S0: float = 0.1) -> Cell:
     source = Source(family="zipf", s=60, support=20, S0=S0)
     N = 50 if name == "partial" else None
     return Cell(
-        model="statistical", schedule=Schedule(name=name, n=n, N=N), source=source,
+        kind=Statistical(), schedule=Schedule(name=name, n=n, N=N), source=source,
         generations=3, replicates=2, seed=0,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweep.report import verdicts
+from sweep.report import numbers, verdicts
 from sweep.report.cell_runs import CellRun
 from sweep.report.html.tables import sheet, side_by_side
 from sweep.results import arrays
@@ -107,7 +107,7 @@ def test_the_limit_keeps_its_level_over_all_comparisons(
     number = verdicts.numbers(full[1])[0]
     for count in (1, 7, 500):
         tail = 2 * stats.t.sf(number.limit(count), number.freedom)
-        assert tail * count == pytest.approx(verdicts.LEVEL)
+        assert tail * count == pytest.approx(numbers.LEVEL)
 
 
 def test_one_run_and_failed_cells_have_no_verdict(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_one_run_and_failed_cells_have_no_verdict(tmp_path: Path) -> None:
 
 
 def test_words_of_a_number() -> None:
-    number = verdicts.Number(
+    number = numbers.Number(
         id="x", cell="n=100", quantity="time", symbol="E[T]", mean=126.14, se=5.31, freedom=99,
         exact=127.98,
     )  # fmt: skip

@@ -20,8 +20,9 @@ from sweep.tracking.base import RunSpec, StoreError
 from sweep.tracking.folder_tracker import FolderTracker
 from sweep.tracking.mlflow_tracker import MlflowTracker
 from sweep.trial.upload import UploadTarget
-from sweep.trial.worker import Job, Outcome, run_cells
+from sweep.trial.worker import Outcome, run_cells
 from tests.helpers.configs import settings
+from tests.helpers.jobs import job_at
 from tests.helpers.servers import POINTS, Points, Running, curves_of, free_port, running, write
 from tests.helpers.shells import assert_same, start, sweep
 
@@ -39,7 +40,7 @@ def computed_here(folder: Path, *overrides: str) -> FolderTracker:
     """The same sweep without a server."""
     tracker = FolderTracker(folder / "runs")
     parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1))
-    job = Job(address=UploadTarget(parent=parent, spool=folder))
+    job = job_at(UploadTarget(parent=parent, spool=folder))
     events = list(run_cells(expand(settings(*overrides))[0], job, tracker))
     assert not [event for event in events if isinstance(event, Outcome) and event.error]
     return tracker

@@ -11,15 +11,16 @@ import pytest
 from sweep.cells import groups
 from sweep.cells.cell import Cell
 from sweep.grid.expand import expand
+from sweep.kinds.statistical.simulate import simulate
 from sweep.results import arrays
 from sweep.tracking import grouped_runs
 from sweep.tracking.base import OutageError, RunSpec, Tracker
 from sweep.tracking.folder_tracker import FolderTracker
 from sweep.tracking.mlflow_tracker import MlflowTracker
-from sweep.trial.simulate import simulate
 from sweep.trial.upload import UploadTarget
 from sweep.trial.worker import Job, Outcome, run_cells
 from tests.helpers.configs import settings
+from tests.helpers.jobs import job_at
 from tests.helpers.shells import sweep
 
 CELLS = expand(settings("+experiment=smoke", "grid.n=[3,10,5]", "grid.schedule=[full,partial]"))[0]
@@ -27,10 +28,8 @@ CELLS = expand(settings("+experiment=smoke", "grid.n=[3,10,5]", "grid.schedule=[
 
 def job(tracker: Tracker, folder: Path) -> Job:
     parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1))
-    return Job(
-        address=UploadTarget(
-            parent=parent, grouped=True, spool=folder / "spool" / parent, patience=0.0
-        )
+    return job_at(
+        UploadTarget(parent=parent, grouped=True, spool=folder / "spool" / parent, patience=0.0)
     )
 
 

@@ -14,16 +14,17 @@ import pytest
 from models import corpus
 from models.recursion.checkpoint_store import MissingCheckpointError
 from sweep import load, metrics
-from sweep.cells.cell import Cell, cell_from_params
+from sweep.cells.cell import Cell
+from sweep.cells.kinds import cell_from_params
 from sweep.config.validate import ConfigError
 from sweep.grid import corpus as texts
 from sweep.grid.expand import expand
+from sweep.kinds.gpt.run import recurse
 from sweep.results import arrays
 from sweep.tracking.mlflow_tracker import MlflowTracker
 from sweep.trial.disk_checkpoints import DiskCheckpoints
-from sweep.trial.recursion import recurse
 from tests.helpers.configs import settings
-from tests.helpers.gpt_cells import CPU, SLOW, TINY, numbers, wait_for_piece
+from tests.helpers.gpt_cells import CPU, SLOW, TINY, numbers, recipe_of, wait_for_piece
 from tests.helpers.jobs import tell
 from tests.helpers.shells import metric_rows, start, sweep
 
@@ -255,7 +256,9 @@ def test_pieces_that_are_torn_or_foreign_are_made_again(tmp_path: Path, schedule
     texts.keep(tmp_path / "shared", corpus.embedded())
 
     def run(given: Cell = cell, folder: str = "a") -> tuple[dict[str, np.ndarray], str]:
-        told, curves = tell(recurse(given, tmp_path / folder, tmp_path / "shared", 1e9, CPU))
+        told, curves = tell(
+            recurse(given, recipe_of(given), tmp_path / folder, tmp_path / "shared", 1e9, CPU)
+        )
         return curves, " ".join(note for advance in told for note in advance.notes)
 
     whole, notes = run()
@@ -296,7 +299,7 @@ def test_a_piece_lost_twice_is_an_error_and_no_endless_loop(tmp_path: Path) -> N
         settings(*TINY, "grid.schedule=accumulate", "generations=6", "model.measure.retrain=false")
     )
     texts.keep(tmp_path / "shared", corpus.embedded())
-    work = recurse(cell, tmp_path, tmp_path / "shared", 1e9, CPU)
+    work = recurse(cell, recipe_of(cell), tmp_path, tmp_path / "shared", 1e9, CPU)
 
     def keep_no_set() -> None:
         for _ in work:

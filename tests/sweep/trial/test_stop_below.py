@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from models import corpus
+from sweep.cells.outcome import Curves
 from sweep.grid import corpus as texts
 from sweep.grid.expand import expand
-from sweep.results.arrays import Curves
-from sweep.trial.recursion import recurse
+from sweep.kinds.gpt.run import recurse
 from tests.helpers.configs import settings
-from tests.helpers.gpt_cells import CPU, TINY
+from tests.helpers.gpt_cells import CPU, TINY, recipe_of
 from tests.helpers.jobs import finish
 from tests.helpers.shells import metric_rows, sweep
 
@@ -21,7 +21,7 @@ COLD = (*TINY, "grid.schedule=full", "grid.temperature=0.02", "model.measure.tok
 def curves(folder: Path, *options: str) -> Curves:
     (cell, *_), _ = expand(settings(*COLD, *options))
     texts.keep(folder / "shared", corpus.embedded())
-    return finish(recurse(cell, folder / "pieces", folder / "shared", 1e9, CPU))
+    return finish(recurse(cell, recipe_of(cell), folder / "pieces", folder / "shared", 1e9, CPU))
 
 
 def test_cells_that_go_on_are_the_same_and_those_that_end_are_their_beginning(

@@ -10,20 +10,20 @@ import pytest
 
 from sweep.cells import thinning
 from sweep.cells.cell import Cell
-from sweep.grid import cost
+from sweep.cells.outcome import CellProgress, Curves
 from sweep.grid.expand import expand
+from sweep.kinds.statistical import cost
+from sweep.kinds.statistical.simulate import simulate
 from sweep.results import summary
-from sweep.results.arrays import Curves, load
+from sweep.results.arrays import load
 from sweep.results.theory import theory_of
 from sweep.tracking.base import RunSpec
 from sweep.tracking.folder_tracker import FolderTracker
 from sweep.trial import spool
-from sweep.trial.progress import CellProgress
-from sweep.trial.simulate import simulate
 from sweep.trial.upload import UploadTarget
 from sweep.trial.worker import Job, Outcome, run_cells
 from tests.helpers.configs import settings
-from tests.helpers.jobs import finish
+from tests.helpers.jobs import finish, job_at
 
 CELLS = expand(settings("+experiment=smoke"))[0]
 
@@ -35,7 +35,7 @@ def tracker(tmp_path: Path) -> FolderTracker:
 
 def new_job(tracker: FolderTracker, tmp_path: Path) -> Job:
     parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1))
-    return Job(address=UploadTarget(parent=parent, spool=tmp_path / "spool", patience=0.0))
+    return job_at(UploadTarget(parent=parent, spool=tmp_path / "spool", patience=0.0))
 
 
 def ended(events: Iterator[Outcome | CellProgress]) -> list[Outcome]:
@@ -142,7 +142,7 @@ def test_a_long_cell_goes_on_from_its_last_generation(
     whole = finish(simulate(cell, tmp_path / "whole"))
     # Blocks of one replicate, four steps of five generations each: dies in the second block.
     seconds = 5.5 * cost.generation_seconds(cell, 1)
-    monkeypatch.setattr("sweep.trial.simulate.STEP_SECONDS", seconds)
+    monkeypatch.setattr("sweep.kinds.statistical.simulate.STEP_SECONDS", seconds)
     real_step = model.step
     steps: list[int] = []
 

@@ -1,4 +1,4 @@
-"""What the grid needs to know of a GPT: its recipe, as params and back, and what fits together."""
+"""The recipe of a GPT as params of a run, and back."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -47,11 +47,3 @@ def _read(text: str | None, hint: Any) -> Any:
         return None
     options = [kind for kind in get_args(hint) or (hint,) if kind is not NoneType]
     return text == "True" if options[0] is bool else options[0](text)
-
-
-def network_size(network: Network, s: int) -> int:
-    """Number of parameters."""
-    d, bias = network.embedding, int(network.bias)
-    block = 12 * d * d + 2 * d + bias * (3 * d + d + 4 * d + d + 2 * d)
-    out = 0 if network.tied else s * d
-    return s * d + network.context * d + network.layers * block + d * (1 + bias) + out

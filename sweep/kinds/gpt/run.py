@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.gpt.config import Recipe
 from models.gpt.data_parallel import DataParallelGroup
 from models.gpt.device import Device, deterministic
 from models.recursion import loop, reference
@@ -22,17 +23,17 @@ from models.recursion.reference import Reference
 from models.recursion.resume import Progress as Part
 from models.recursion.setting import Setting
 from sweep.cells.cell import Cell
+from sweep.cells.outcome import CellProgress, Curves
 from sweep.grid import corpus
-from sweep.results.arrays import Curves
-from sweep.results.gpt_summary import stopped
+from sweep.kinds.gpt.summary import stopped
 from sweep.trial.disk_checkpoints import DiskCheckpoints
-from sweep.trial.progress import CellProgress
 
 STATE = "state-{}"
 
 
 def recurse(
     cell: Cell,
+    recipe: Recipe,
     folder: Path,
     shared: Path,
     checkpoint_seconds: float,
@@ -49,8 +50,6 @@ def recurse(
 
     Collapsed is a run whose text is one token over and over.
     """
-    recipe = cell.recipe
-    assert recipe is not None
     shelf = DiskCheckpoints(folder / cell.id, shared, owner=cell.id, machine=place.fingerprint)
     setting = Setting(
         schedule=cell.schedule,

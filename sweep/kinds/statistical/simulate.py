@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.statistical.contexts import Contexts
 from sweep.cells.cell import Cell
-from sweep.grid import cost
-from sweep.grid.memory import models_memory
-from sweep.results.arrays import Curves, load, save
-from sweep.trial.progress import CellProgress
+from sweep.cells.outcome import CellProgress, Curves
+from sweep.kinds.statistical import cost
+from sweep.results.arrays import joined, load, save
 
 if TYPE_CHECKING:
     from models.statistical import model as statistical
@@ -37,13 +35,11 @@ CHECKPOINT_SECONDS = 20.0
 def simulate(
     cell: Cell, folder: Path, checkpoint_seconds: float = CHECKPOINT_SECONDS
 ) -> Generator[CellProgress, None, Curves]:
-    """The curves of a cell, see `sweep.results.arrays.Curves`; says how far it is meanwhile.
+    """The curves of a cell, see `sweep.cells.outcome.Curves`; says how far it is meanwhile.
 
     `folder` holds the checkpoint of a long run; one that cannot be read is
     ignored, and the run starts anew.
     """
-    if cell.contexts is not None:
-        return (yield from _with_contexts(cell, cell.contexts))
     from models.statistical import model as statistical  # compiles on first use: workers only
 
     path = folder / cell.id / "checkpoint.npz"
@@ -72,60 +68,24 @@ def simulate(
                 what += f" of runs {first}-{first + count - 1}"
             yield CellProgress(cell=cell.id, what=what, share=share, found=found)
             if time.monotonic() - last_saved > checkpoint_seconds:
-                records = [_joined(records, axis=1)]
+                records = [joined(records, axis=1)]
                 _save(path, finished, state, records[0])
                 last_saved = time.monotonic()
-        block = _joined(records, axis=1)
+        block = joined(records, axis=1)
         block["collapse_time"], block["absorption_time"] = state.collapsed_at, state.absorbed_at
         finished.append(block)
         state, records = None, []
-    curves = _joined(finished, axis=0)
+    curves = joined(finished, axis=0)
     curves["support"] = curves["support"].astype(np.int64)
     T = curves["collapse_time"]
     curves["collapsed"] = (T[:, None] > 0) & (T[:, None] <= np.arange(1, cell.generations + 1))
     return curves
 
 
-def _with_contexts(cell: Cell, contexts: Contexts) -> Generator[CellProgress, None, Curves]:
-    """The same curves, means over contexts; where s = 3 also `laws`, (M + 1, c, 3), of run 0.
-
-    Not resumable within a cell: a run that is cut starts this cell anew.
-    """
-    from models.statistical import contexts as model
-
-    setting = model.Setting(
-        schedule=cell.schedule,
-        source=cell.source,
-        contexts=contexts,
-        replicates=cell.replicates,
-        seed=cell.seed,
-    )
-    state = model.init(setting)
-    records, laws = [], [state.p[0]]
-    for _ in range(cell.generations):
-        state, record = model.step(setting, state)
-        records.append(record)
-        share = state.m / cell.generations
-        what = f"generation {state.m}/{cell.generations}"
-        yield CellProgress(cell=cell.id, what=what, share=share)
-        if cell.source.s == 3:
-            laws.append(state.p[0])
-    curves = _joined(records, axis=1)
-    dirac = curves.pop("dirac") > 0
-    T = np.where(dirac.any(axis=1), dirac.argmax(axis=1) + 1, 0)
-    generation = np.arange(1, cell.generations + 1)
-    curves["collapsed"] = (T[:, None] > 0) & (T[:, None] <= generation)
-    # With unseen contexts given the uniform law, a Dirac generation need not be final.
-    curves["collapse_time"], curves["absorption_time"] = T, np.zeros_like(T)
-    if cell.source.s == 3:
-        curves["laws"] = np.array(laws)
-    return curves
-
-
 def _blocks(cell: Cell) -> Iterator[tuple[int, int]]:
     """(first replicate, how many) of each block: whole runs of about one step in all."""
     run = cell.generations * cost.generation_seconds(cell, 1)
-    most = min(STEP_SECONDS / run, BLOCK_BYTES / models_memory(cell))
+    most = min(STEP_SECONDS / run, BLOCK_BYTES / cost.models_memory(cell))
     size = max(1, min(cell.replicates, int(most)))
     for first in range(0, cell.replicates, size):
         yield first, min(size, cell.replicates - first)
@@ -142,7 +102,7 @@ def _steps(cell: Cell, replicates: int, m: int) -> Iterator[int]:
 
 def _save(path: Path, finished: list[Curves], state: "statistical.State", record: Curves) -> None:
     """Write the finished blocks (as one), the state of the block at work, and its record."""
-    done = _joined(finished, axis=0) if finished else {}
+    done = joined(finished, axis=0) if finished else {}
     arrays = {f"done/{k}": v for k, v in done.items()}
     arrays |= {f"state/{k}": np.asarray(v) for k, v in asdict(state).items()}
     arrays |= {f"record/{k}": v for k, v in record.items()}
@@ -165,7 +125,3 @@ def _load(path: Path) -> tuple[list[Curves], "statistical.State | None", list[Cu
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return [], None, []
     return [parts["done"]] if parts["done"] else [], state, [parts["record"]]
-
-
-def _joined(parts: list[Curves], axis: int) -> Curves:
-    return {name: np.concatenate([p[name] for p in parts], axis=axis) for name in parts[0]}

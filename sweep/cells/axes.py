@@ -1,0 +1,60 @@
+"""The axes of a grid, each declared once: every room reads them here.
+
+To add an axis is to add an entry, to name it in the rule of a schedule or in a kind of model
+that uses it, and to give it a default of null in conf/config.yaml.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from models.schedules import LARGEST_SAMPLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """A quantity that a grid varies."""
+
+    name: str
+    """Key below `grid`, param of a run, and in `grid/NAME` a metric."""
+    text: str
+    """What it is, with its unit."""
+    label: str
+    """What stands on an axis of a figure."""
+    of: Literal["schedule", "source", "kind"]
+    """What has it as a field: the schedule, the initial distribution, or the kind of model."""
+    whole: bool
+    """Whether its values are whole numbers."""
+    low: float
+    high: float
+    """The smallest and the largest value; neither is one of `allowed` says so."""
+    allowed: str
+    """The range in words, for refusals."""
+    default: float
+    """The value where nobody gives one and a cell needs it."""
+
+
+def _samples(name: str, text: str, label: str, default: float) -> Axis:
+    return Axis(
+        name=name, text=text, label=label, of="schedule", whole=True, low=1, high=LARGEST_SAMPLE,
+        allowed=f"whole numbers from 1 to {LARGEST_SAMPLE}", default=default,
+    )  # fmt: skip
+
+
+AXES: dict[str, Axis] = {
+    axis.name: axis
+    for axis in (
+        _samples("n", "synthetic samples per generation", "samples per generation $n$", 10),
+        _samples("N", "real samples", "real samples $N$", 100),
+        _samples("K", "window, in models", "window $K$", 2),
+        Axis(
+            name="S0", text="sum of squared probabilities of p(0)", label="$S_0$", of="source",
+            whole=False, low=0, high=1, allowed="1/support up to, not including, 1", default=0.1,
+        ),
+        Axis(
+            name="temperature", text="temperature at which a model writes", label="temperature",
+            of="kind", whole=False, low=0.01, high=100, allowed="numbers from 0.01 to 100",
+            default=1.0,
+        ),
+    )
+}  # fmt: skip
+"""Every axis by its name, in the order in which a grid expands, names read and tables sort."""

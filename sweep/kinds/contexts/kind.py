@@ -1,0 +1,134 @@
+"""The statistical model with s^l contexts: `model=statistical model.context_length=l`."""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from models.schedules import Schedule
+from models.seeding import STREAM
+from models.statistical import contexts
+from models.theory import moments
+from sweep.cells.cell import Cell
+from sweep.cells.outcome import CellProgress, Curves, Theory
+from sweep.cells.workspace import Workspace
+from sweep.config.schema import Settings
+from sweep.config.validate import ConfigError
+from sweep.kinds import source
+from sweep.kinds.base import Defaults
+from sweep.results.arrays import joined
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contexts(Defaults):
+    """See `models.statistical.contexts`."""
+
+    model: ClassVar[str] = "statistical"
+    stream: ClassVar[int | str] = STREAM
+    trains_network: ClassVar[bool] = False
+
+    contexts: contexts.Contexts
+
+    @classmethod
+    def checked(cls, settings: Settings, schedule: Schedule) -> Self:
+        """Raises ConfigError for a schedule that is not covered, or a model that is too large."""
+        if schedule.name not in contexts.SCHEDULES:
+            raise ConfigError(
+                f"grid.schedule: got {schedule.name!r} with model.context_length="
+                f"{settings.context_length}; allowed with contexts: "
+                f"{', '.join(contexts.SCHEDULES)}"
+            )
+        chosen = contexts.Contexts(
+            length=settings.context_length, draw=settings.context_draw, unseen=settings.unseen
+        )
+        try:
+            chosen.count(settings.source.s)
+        except ValueError as error:
+            raise ConfigError(f"model.{error}") from None
+        return cls(contexts=chosen)
+
+    @classmethod
+    def read(cls, params: Mapping[str, str]) -> Self:
+        """What the params of a run describe."""
+        return cls(
+            contexts=contexts.Contexts(
+                length=int(params["context_length"]),
+                draw=params["context_draw"],
+                unseen=params["unseen"],
+            )
+        )
+
+    @property
+    def hashed(self) -> Mapping[str, Any]:
+        return {"contexts": self.contexts}
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return {
+            "context_length": self.contexts.length,
+            "context_draw": self.contexts.draw,
+            "unseen": self.contexts.unseen,
+        }
+
+    def words(self, cell: Cell) -> Sequence[tuple[str, str]]:
+        return [source.word(cell), ("context_length", f"l={self.contexts.length}")]
+
+    def memory(self, cell: Cell) -> int:
+        model = 8 * self.contexts.count(cell.source.s) * cell.source.s
+        return 12 * model * cell.replicates + model * (cell.generations + 1)
+
+    def seconds(self, cell: Cell) -> float:
+        table = self.contexts.count(cell.source.s) * cell.source.s
+        as_text = self.contexts.draw == "text"
+        samples = cell.schedule.largest_total(cell.generations) * as_text
+        return cell.replicates * cell.generations * (2e-4 + 1e-7 * table + 2e-6 * samples)
+
+    def run(self, cell: Cell, workspace: Workspace) -> Generator[CellProgress, None, Curves]:
+        """The curves, means over contexts; where s = 3 also `laws`, (M + 1, c, 3), of run 0.
+
+        Not resumable within a cell: a run that is cut starts the cell again.
+        """
+        setting = contexts.Setting(
+            schedule=cell.schedule,
+            source=cell.source,
+            contexts=self.contexts,
+            replicates=cell.replicates,
+            seed=cell.seed,
+        )
+        state = contexts.init(setting)
+        records, simplex = [], [state.p[0]]
+        for _ in range(cell.generations):
+            state, record = contexts.step(setting, state)
+            records.append(record)
+            what = f"generation {state.m}/{cell.generations}"
+            yield CellProgress(cell=cell.id, what=what, share=state.m / cell.generations)
+            if cell.source.s == 3:
+                simplex.append(state.p[0])
+        curves = joined(records, axis=1)
+        dirac = curves.pop("dirac") > 0
+        T = np.where(dirac.any(axis=1), dirac.argmax(axis=1) + 1, 0)
+        m = np.arange(1, cell.generations + 1)
+        curves["collapsed"] = (T[:, None] > 0) & (T[:, None] <= m)
+        # Where unseen contexts get the uniform distribution, a Dirac generation need not be final.
+        curves["collapse_time"], curves["absorption_time"] = T, np.zeros_like(T)
+        if cell.source.s == 3:
+            curves["laws"] = np.array(simplex)
+        return curves
+
+    def theory(self, cell: Cell, *, deviation: int) -> Theory:
+        """The exact S_m of the fully synthetic chain, where contexts are drawn uniformly."""
+        if cell.schedule.name != "full" or self.contexts.draw != "uniform":
+            return Theory()
+        sigma = moments.sigma_contexts(
+            cell.generations,
+            n=cell.schedule.n or 0,
+            c=self.contexts.count(cell.source.s),
+            s=cell.source.s,
+            S0=cell.source.concentration,
+            keep_unseen=self.contexts.unseen == "keep",
+        )
+        return Theory(curves={"sigma/exact": sigma})
+
+    def dataset(self, cell: Cell) -> tuple[str, str, Mapping[str, Any]]:
+        return source.dataset(cell)

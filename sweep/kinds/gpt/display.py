@@ -1,0 +1,129 @@
+"""How GPT cells are shown, next to the arm that sees fresh real text."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sweep.cells.cell import Cell
+from sweep.kinds.gpt.kind import Gpt
+from sweep.kinds.gpt.summary import spread_in_words
+from sweep.report.cell_runs import CellRun
+from sweep.report.numbers import Number
+
+LEGEND = """deviation: L1 distance of the next-token laws from those of generation 1, mean over
+contexts drawn from p(0), with its standard error (over runs; with one run, over contexts alone, and
+another run may differ by more); control: that of the arm trained on fresh real text, and z their
+distance in standard errors, taken as independent; from p(0): distance from the ground truth; val
+loss: last one on held-out real text, nats; best: the smallest while training; distinct 8: share of
+different 8-grams in a text of the model's own."""
+EXTRA = {
+    "from p(0)": ("deviation_p0/mean", 3),
+    "val loss": ("loss/val", 4),
+    "best": ("loss/val_best", 4),
+    "distinct 8": ("distinct_n/8", 2),
+}
+"""Head -> metric and digits of columns."""
+
+
+class GptDisplay:
+    """See `sweep.report.display.Display`."""
+
+    columns = ("cell", "deviation", *EXTRA)
+    mlflow_columns = ("deviation/mean", "deviation_p0/mean", "loss/val", "distinct_n/8")
+    legend = LEGEND
+    beside = ""
+    collapses = False
+    figure = "gpt"
+    curves = (
+        "deviation", "deviation/se_contexts", "deviation/retrained", "loss_curve/val",
+        "loss_curve/step", "truth/loss/val",
+    )  # fmt: skip
+    last_colours = True
+
+    def row(self, run: CellRun) -> Mapping[str, str]:
+        values = run.run.metrics
+        kind = "se" if "deviation/se" in values else "se_contexts"
+        error = values.get(f"deviation/{kind}", 0.0)
+        deviation = f"{_number(values, 'deviation/mean', 3)} +- {error:.1g}"
+        return {"deviation": deviation} | {
+            head: _number(values, metric, digits) for head, (metric, digits) in EXTRA.items()
+        }
+
+    def extra(self, run: CellRun) -> Mapping[str, str]:
+        if run.run.status != "FINISHED":
+            return dict.fromkeys(EXTRA, run.run.status)
+        return {
+            head: _number(run.run.metrics, metric, digits, missing="")
+            for head, (metric, digits) in EXTRA.items()
+        }
+
+    def numbers(self, name: str, run: CellRun, runs: Sequence[CellRun]) -> list[Number]:
+        return against_control(name, run, runs)
+
+    def initial(self, cell: Cell) -> str:
+        assert isinstance(cell.kind, Gpt)
+        recipe = cell.kind.recipe
+        p0 = (
+            "a network trained on it"
+            if recipe.order is None
+            else f"its Markov source of order {recipe.order}"
+        )
+        return f"of the text {recipe.corpus}, {cell.source.s} characters: {p0}"
+
+    def note(self, metrics: Mapping[str, float]) -> str | None:
+        return spread_in_words(metrics)
+
+
+DISPLAY = GptDisplay()
+
+
+def _number(values: Mapping[str, float], metric: str, digits: int, missing: str = "-") -> str:
+    return f"{values[metric]:#.{digits}g}" if metric in values else missing
+
+
+def _deviation(name: str, entry: CellRun) -> Number:
+    """The deviation of a GPT at the end; with one run the error is that over contexts."""
+    metrics, cell = entry.run.metrics, entry.cell
+    assert isinstance(cell.kind, Gpt)
+    several = "deviation/se" in metrics
+    return Number(
+        id=cell.id,
+        cell=name,
+        quantity="deviation",
+        symbol=f"deviation_{cell.generations}",
+        mean=metrics["deviation/mean"],
+        se=metrics.get("deviation/se" if several else "deviation/se_contexts"),
+        freedom=cell.replicates - 1 if several else cell.kind.recipe.measure.contexts - 1,
+        contexts=not several,
+    )
+
+
+def against_control(name: str, entry: CellRun, entries: Sequence[CellRun]) -> list[Number]:
+    """The deviation beside the control's, and sigma."""
+    own, metrics = _deviation(name, entry), entry.run.metrics
+    sigma = replace(
+        own,
+        quantity="sigma",
+        symbol=f"sigma_{entry.cell.generations}",
+        mean=metrics["sigma/mean"],
+        se=metrics.get("sigma/se"),
+        contexts=False,
+    )
+    found = next((e for e in entries if _is_control(e, entry.cell)), None)
+    control = None if found is None else _deviation("control", found)
+    return [sigma, replace(own, control=control)]
+
+
+def _is_control(entry: CellRun, cell: Cell) -> bool:
+    """Whether it is the control of a cell: as much real text from the start, and the same p(1)."""
+    other = entry.cell
+    return (
+        entry.run.status == "FINISHED"
+        and other.schedule.name == "real"
+        and cell.schedule.name != "real"
+        and isinstance(other.kind, Gpt)
+        and isinstance(cell.kind, Gpt)
+        and other.schedule.total(1) == cell.schedule.total(1)
+        and (other.source, other.seed, other.generations, other.replicates)
+        == (cell.source, cell.seed, cell.generations, cell.replicates)
+        and replace(other.kind.recipe, sampling=cell.kind.recipe.sampling) == cell.kind.recipe
+    )
