@@ -97,8 +97,7 @@ def run_cells(
             continue
         at(cell)
         try:
-            with _limited(job.limit_seconds):
-                yield from _computed(cell, job, tracker, compute)
+            yield from _computed(cell, job, tracker, compute)
         except Exception:
             queue.add(cell, traceback.format_exc())
         else:
@@ -158,7 +157,8 @@ def _computed(
     curves = _from_donor(cell, job, tracker)
     notes: tuple[str, ...] = ()
     if curves is None:
-        curves, notes = yield from _watched(cell, job, tracker, compute(cell, job))
+        with _limited(job.limit_seconds):  # what is computed already has no limit
+            curves, notes = yield from _watched(cell, job, tracker, compute(cell, job))
     begun = spool.started(folder, cell.id)
     result = spool.Result(
         curves=curves,

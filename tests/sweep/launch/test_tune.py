@@ -5,13 +5,13 @@ import sys
 
 CODE = """
 import gc, weakref
-from sweep import launch
+from sweep.launch import tune
 from tests.helpers.configs import settings
 
 class Cycle:
     pass
 
-launch.start(settings("+experiment=smoke").cluster)
+tune.start(settings("+experiment=smoke").cluster)
 import ray
 gc.collect()
 gc.disable()
@@ -19,7 +19,7 @@ one = Cycle()
 one.itself, one.reference = one, ray.put(1)
 seen = weakref.ref(one)
 del one
-launch.stop()
+tune.stop()
 print("left" if seen() is not None else "gone")
 """
 
