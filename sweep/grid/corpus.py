@@ -1,8 +1,6 @@
 """The corpus of a sweep: embedded, from a file, or downloaded; and where workers find it."""
 
 import hashlib
-import os
-import secrets
 from pathlib import Path
 
 import requests
@@ -10,6 +8,7 @@ import requests
 from models import corpus
 from sweep.config.schema import Settings
 from sweep.config.validate import ConfigError
+from sweep.storage.atomic import write_bytes
 
 TIMEOUT = (5.0, 60.0)
 """Seconds to connect, and between two pieces of an answer."""
@@ -57,7 +56,7 @@ def keep(folder: Path, text: str) -> None:
     if path.exists() and _read(path) == text:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, text.encode())
+    write_bytes(path, text.encode())
 
 
 def find(folder: Path, digest: str) -> str:
@@ -93,12 +92,6 @@ def _download(url: str, path: Path, sha256: str | None) -> None:
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, answer.content)
+        write_bytes(path, answer.content)
     except OSError as error:
         raise ConfigError(f"corpus.path: {path} cannot be written: {error.strerror}") from None
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)

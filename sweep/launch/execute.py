@@ -4,7 +4,6 @@ import contextlib
 import getpass
 import os
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from sweep.config.schema import Settings
 from sweep.config.validate import ConfigError
 from sweep.launch.session import opened
 from sweep.results.dataset import datasets_of
+from sweep.storage.clock import now_ms
 from sweep.tracking import provenance
 from sweep.tracking.base import Run, RunSpec, Store, StoreError, Tracker
 
@@ -152,7 +152,7 @@ def sweep_run_spec(
         kind="sweep",
         name=f"{settings.name} {key[:6]}",
         parent=None,
-        start_ms=_now_ms(),
+        start_ms=now_ms(),
         tags=tags,
         data=datasets_of(cells),
     )
@@ -168,7 +168,3 @@ def params_of(settings: Settings) -> dict[str, str]:
     shown = {key: ", ".join(map(str, values)) for key, values in axes.items() if values}
     shown = {k: v if len(v) <= LONGEST else v[:LONGEST] + " .." for k, v in shown.items()}
     return shown
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 10**6

@@ -5,11 +5,11 @@ of one lock; who starts the sweep again waits until it can have the lock whole.
 """
 
 import contextlib
-import fcntl
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from sweep.storage.locks import locked, try_lock
 from sweep.tracking.base import Store
 
 
@@ -22,8 +22,7 @@ def _lock(store: Store, parent: str) -> Path:
 @contextlib.contextmanager
 def alive(store: Store, parent: str) -> Iterator[None]:
     """Count as a worker of the sweep, whose run is `parent`, in the context."""
-    with open(_lock(store, parent), "a+") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
+    with locked(_lock(store, parent), wait=True, shared=True):
         yield
 
 
@@ -31,11 +30,8 @@ def gone(store: Store, parent: str, seconds: float) -> bool:
     """Wait until no worker of the sweep is left; False if some are after so many seconds."""
     deadline = time.monotonic() + seconds
     with open(_lock(store, parent), "a+") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    return False
-                time.sleep(0.1)  # a process that ends wakes nobody
+        while not try_lock(file):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)  # a process that ends wakes nobody
+    return True

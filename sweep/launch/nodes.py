@@ -6,9 +6,7 @@ and has the same code.
 """
 
 import contextlib
-import fcntl
 import hashlib
-import os
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -18,6 +16,8 @@ from pathlib import Path
 from sweep.config.cluster import Cluster
 from sweep.config.validate import ConfigError
 from sweep.paths import SWEEP
+from sweep.storage.atomic import write_bytes
+from sweep.storage.locks import locked
 from sweep.tracking.base import Store, StoreError
 
 
@@ -80,8 +80,7 @@ def asked(store: Store) -> Iterator[Question]:
             folder.mkdir(parents=True)
             question = Question(folder=folder, store=store)
             (folder / "word").write_text(question.word)
-            file = stack.enter_context(open(folder / "lock", "a+"))
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(locked(folder / "lock"))
         except OSError as error:
             raise ConfigError(
                 f"cluster.storage: got {store.state.parent}, where this machine cannot write and "
@@ -97,20 +96,18 @@ def answer(question: Question, node: str) -> str:
     try:
         if (question.folder / "word").read_text() != question.word:
             return "sees other files in it"
-        reply = question.folder / node
-        temporary = reply.with_suffix(".new")
-        temporary.write_text(question.word)
-        os.replace(temporary, reply)
+        write_bytes(question.folder / node, question.word.encode())
     except FileNotFoundError:
         return "does not see it: mount it there"
     except OSError as error:
         return f"cannot write there ({error.strerror})"
     try:
-        with open(question.folder / "lock", "a+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return "takes a lock there that the driver holds: mount it with locks across nodes (NFS 4)"
-    except BlockingIOError:
-        pass
+        with locked(question.folder / "lock") as mine:
+            if mine:
+                return (
+                    "takes a lock there that the driver holds: mount it with locks across nodes "
+                    "(NFS 4)"
+                )
     except OSError as error:
         return f"has no locks there ({error.strerror}): mount it with locks (NFS 4)"
     from sweep.tracking import mlflow_tracker

@@ -1,11 +1,9 @@
 """A sweep at work: its store open and locked, and its cells run, in one round or several."""
 
 import contextlib
-import fcntl
 import functools
 import os
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 
@@ -20,6 +18,8 @@ from sweep.grid import corpus, cost
 from sweep.launch import locks
 from sweep.launch.progress_bar import ProgressBar
 from sweep.launch.signals import handlers_kept, interruptible
+from sweep.storage.clock import now_ms
+from sweep.storage.locks import locked
 from sweep.tracking.base import OutageError, Run, RunSpec, Store, StoreError, Tracker
 from sweep.tracking.connect import connect, preload
 from sweep.trial import spool
@@ -136,7 +136,7 @@ class Session:
         if silent:
             rows = _by_cell(tracker.runs(parent))
         for run in tracker.running(parent):  # begun, and then begun again otherwise
-            tracker.end_run(run, "KILLED", end_ms=_now_ms())
+            tracker.end_run(run, "KILLED", end_ms=now_ms())
         if waiting:
             raise OutageError(f"{len(waiting)} of {len(cells)} cells could not be delivered")
         with contextlib.suppress(OSError):  # not empty where something was not delivered
@@ -187,8 +187,8 @@ class Session:
         if self._settings.cluster.kind == "ray":  # on other machines: what they log comes late
             locks.gone(self._address, self.parent, STOP_SECONDS)
         for run in self.tracker.running(self.parent):  # a long cell, logged as it went
-            self.tracker.end_run(run, "KILLED", end_ms=_now_ms())
-        self.tracker.end_run(self.parent, "KILLED", end_ms=_now_ms())
+            self.tracker.end_run(run, "KILLED", end_ms=now_ms())
+        self.tracker.end_run(self.parent, "KILLED", end_ms=now_ms())
         return sum(row.status == "FINISHED" for row in self.tracker.runs(self.parent))
 
 
@@ -201,8 +201,7 @@ def _open(
     experiment, in two at once.
     """
     try:
-        with open(address.state / "opening.lock", "a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locked(address.state / "opening.lock", wait=True):
             tracker = connect(address)
             opened.set_result((tracker, tracker.start_run(identity, anew=anew)))
     except StoreError as error:
@@ -283,14 +282,12 @@ def _lock(address: Store, sweep: str) -> Iterator[bool]:
         raise ConfigError(f"tracking.uri: its folder {folder} cannot be made: {error}") from None
     path = folder / sweep
     known_here = path.exists()
-    with open(path, "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+    with locked(path) as mine:
+        if not mine:
             raise ConfigError(
                 f"tracking.uri: this very sweep ({sweep}) is running on this store already; "
                 "wait for it, or stop it and run the command again"
-            ) from None
+            )
         yield known_here
 
 
@@ -312,7 +309,3 @@ def _costs(cells: Sequence[Cell], job: Job) -> dict[str, float]:
         if cell.id in job.donors or spool.finished(job.address.spool, cell.id)
     }
     return {c.id: cost.logging_seconds(c) if c.id in there else cost.seconds(c) for c in cells}
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 10**6

@@ -8,8 +8,6 @@ A worker whose node was lost may live for a while. So each locks its pack while
 it is at it, and the one that takes over waits for the lock.
 """
 
-import contextlib
-import fcntl
 import gc
 import logging
 import os
@@ -21,7 +19,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import ray
 from ray import tune
@@ -35,6 +33,7 @@ from sweep.config.validate import ConfigError
 from sweep.grid import cost, packing
 from sweep.launch import nodes
 from sweep.launch.locks import alive
+from sweep.storage.locks import try_lock
 from sweep.tracking.base import Run, Store, Tracker
 from sweep.tracking.connect import connect
 from sweep.trial.worker import Job, Outcome, run_cells
@@ -324,7 +323,7 @@ class PackTrainable(tune.Trainable):
         mark = self._begun / str(config["pack"])
         cells, job = self._work[config["pack"]], self._job
         with open(self._begun / f"{config['pack']}.lock", "a+") as file:
-            yield from _locked(file.fileno(), cells[0])
+            yield from _locked(file, cells[0])
             ended: dict[str, Run] = {}
             if mark.exists():  # an earlier worker died in this pack: keep what it finished
                 ended = {row.key: row for row in self._tracker.runs(job.address.parent)}
@@ -352,12 +351,10 @@ class PackTrainable(tune.Trainable):
         return told | {"done": True}
 
 
-def _locked(file: int, cell: Cell) -> Iterator[CellProgress]:
+def _locked(file: IO[Any], cell: Cell) -> Iterator[CellProgress]:
     """Until the lock is had. Raises RuntimeError if that takes too long."""
     deadline = time.monotonic() + EARLIER_SECONDS
-    while True:
-        with contextlib.suppress(BlockingIOError):
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    while not try_lock(file):
         if time.monotonic() > deadline:
             raise RuntimeError(f"an earlier worker has been at it for {EARLIER_SECONDS:g} s")
         yield CellProgress(cell=cell.id, what="waits for an earlier worker to end", share=0.0)

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sweep.config.validate import ConfigError, nearest
+from sweep.config.validate import ConfigError
+from sweep.options import parse
 from sweep.report import cell_runs, compare, find
 from sweep.report.build import Report, build, check_output
 from sweep.report.find import Sweeps
@@ -94,18 +95,10 @@ def _deliver(folder: Path, found: Sweeps) -> int:
 
 
 def _options(arguments: Sequence[str]) -> dict[str, str]:
-    options = dict(OPTIONS)
-    for argument in arguments:
-        if argument in ("-h", "--help"):
-            print(__doc__)
-            sys.exit(0)
-        key, equals, value = argument.partition("=")
-        if key not in OPTIONS or not equals:
-            raise ConfigError(
-                f"{argument}: allowed: {', '.join(f'{k}=..' for k in OPTIONS)}"
-                + nearest(key, OPTIONS)
-            )
-        options[key] = value
+    if {"-h", "--help"} & set(arguments):
+        print(__doc__)
+        sys.exit(0)
+    options = parse(arguments, OPTIONS)
     if options["deliver"] not in ("true", "false"):
         raise ConfigError(f"deliver: got {options['deliver']!r}; allowed: true or false")
     return options

@@ -2,7 +2,6 @@
 
 import contextlib
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from sweep.report.html import page
 from sweep.report.mlflow_ui import display
 from sweep.results.theory import theory_of
 from sweep.search import threshold_result
+from sweep.storage.clock import now_ms
 from sweep.tracking.base import Run, Status, Tracker
 
 FIGURES = "figures"
@@ -109,7 +109,7 @@ def close(tracker: Tracker, parent: Run, rows: Sequence[Run], cells: int) -> Sta
     finished = sum(row.status == "FINISHED" for row in rows)
     status: Status = "FINISHED" if finished == cells else "FAILED"
     if parent.status != status:
-        tracker.end_run(parent.id, status, end_ms=time.time_ns() // 10**6)
+        tracker.end_run(parent.id, status, end_ms=now_ms())
     return status
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from sweep.cells.labels import labels
 from sweep.cells.thinning import MOST_ROWS, shown
+from sweep.columns import aligned
 from sweep.report.cell_runs import CellRun
 from sweep.report.display import display_of
 
@@ -25,13 +26,12 @@ def text(entries: Sequence[CellRun], width: int = 80) -> str:
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     spare = width - sum(widths[1:]) - 2 * (len(widths) - 1)
     widths[0] = min(widths[0], max(spare, 8))
-    for number, row in enumerate(rows):
-        name = row[0] if len(row[0]) <= widths[0] else ".." + row[0][2 - widths[0] :]
-        cellstext = [name.ljust(widths[0])]
-        cellstext += [value.rjust(w) for value, w in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  ".join(cellstext).rstrip())
-        if number == 0:
-            lines.append("-" * min(width, sum(widths) + 2 * (len(widths) - 1)))
+    names = [row[0] if len(row[0]) <= widths[0] else ".." + row[0][2 - widths[0] :] for row in rows]
+    heads, *body = aligned(
+        [[name, *row[1:]] for name, row in zip(names, rows, strict=True)], widths
+    )
+    rule = "-" * min(width, sum(widths) + 2 * (len(widths) - 1))
+    lines += [heads, rule, *body]
     return "\n".join([*lines, *_cut(len(rows) - 1, len(entries))])
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sweep.config.validate import ConfigError, nearest
+from sweep.options import parse
 from sweep.server.mlflow_server import Server, backup, down, restore, up
 from sweep.server.postgres import ServerError
 
@@ -57,12 +58,7 @@ def _options(arguments: Sequence[str]) -> Mapping[str, str]:
     command = arguments[0]
     if command not in OPTIONS:
         raise ConfigError(f"{command}: allowed: {', '.join(OPTIONS)}" + nearest(command, OPTIONS))
-    options = dict(OPTIONS[command])
-    for argument in arguments[1:]:
-        key, equals, value = argument.partition("=")
-        if key not in options or not equals:
-            raise ConfigError(f"{argument}: allowed: {', '.join(f'{k}=..' for k in options)}")
-        options[key] = value
+    options = parse(arguments[1:], OPTIONS[command])
     for key, value in options.items():
         if not value:
             raise ConfigError(f"{key}: has to be given, as {key}=VALUE")

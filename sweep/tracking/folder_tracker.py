@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sweep.storage.atomic import write_bytes
 from sweep.tracking.base import Point, Run, RunSpec, Status
 from sweep.tracking.grouped_runs import expand
 
@@ -125,9 +126,7 @@ class FolderTracker:
 
     def _save(self, run: str, document: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f"{run}.writing"
-        temporary.write_text(json.dumps(document))
-        temporary.replace(self.folder / f"{run}.json")
+        write_bytes(self.folder / f"{run}.json", json.dumps(document).encode(), safe=False)
 
 
 def _row(run: str, document: dict[str, Any]) -> Run:

@@ -5,10 +5,9 @@ it belongs to. One that cannot be read, or belongs to something else, is refused
 with a reason, and made again.
 """
 
-import contextlib
-import fcntl
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from models.recursion.checkpoint_store import Arrays
 from sweep.results.arrays import load, save
+from sweep.storage.locks import locked
 
 ABOUT = "about"
 """Name of the array that says what a piece belongs to."""
@@ -64,16 +64,9 @@ class DiskCheckpoints:
     def remove(self, name: str, *, shared: bool = False) -> None:
         self._path(name, shared).unlink(missing_ok=True)
 
-    @contextlib.contextmanager
-    def claim(self, name: str) -> Iterator[bool]:
+    def claim(self, name: str) -> AbstractContextManager[bool]:
         self._shared.mkdir(parents=True, exist_ok=True)
-        with open(self._shared / f"{name}.lock", "a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                yield False
-                return
-            yield True
+        return locked(self._shared / f"{name}.lock")
 
     def _path(self, name: str, shared: bool) -> Path:
         return (self._shared if shared else self._own) / f"{name}.npz"

@@ -21,6 +21,7 @@ from sweep.cells.kinds import cell_from_params
 from sweep.results import summary
 from sweep.results.dataset import dataset_of, datasets_of
 from sweep.results.theory import theory_of
+from sweep.storage.clock import now_ms
 from sweep.tracking import grouped_runs
 from sweep.tracking.base import OutageError, Point, Run, RunSpec, Tracker
 from sweep.trial import spool
@@ -251,10 +252,6 @@ def leftovers(folder: Path) -> Mapping[str, list[Cell]]:
         if params is not None:
             found.setdefault(note.parent.parent.name, []).append(cell_from_params(params))
     return found
-
-
-def now_ms() -> int:
-    return time.time_ns() // 10**6
 
 
 def member_of_group(

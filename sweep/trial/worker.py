@@ -25,9 +25,10 @@ from sweep.cells.outcome import CellProgress, Curves
 from sweep.cells.workspace import Workspace
 from sweep.results import arrays, summary
 from sweep.results.theory import theory_of
+from sweep.storage.clock import now_ms
 from sweep.tracking.base import OutageError, Run, Tracker
 from sweep.trial import spool
-from sweep.trial.upload import UploadQueue, UploadTarget, now_ms, run_spec
+from sweep.trial.upload import UploadQueue, UploadTarget, run_spec
 
 
 @dataclass(frozen=True, kw_only=True)
