@@ -1,17 +1,17 @@
 #!/bin/sh
-# mlflow/backup.sh FOLDER: databases and artifacts of the server in Docker, into a new folder.
-# The server goes on meanwhile. `python -m sweep.server restore` reads it as well, but for the
-# admin's password, which is in .env here.
+# mlflow/backup.sh FOLDER: saves databases and artifacts of the server in Docker to a new folder.
+# The server keeps running. `python -m sweep.server restore` reads the back-up as well, except for
+# the admin's password, which is in .env here.
 set -eu
 if [ $# -ne 1 ] || [ -e "$1" ]; then
-  echo "usage: mlflow/backup.sh FOLDER, a new one" >&2
+  echo "usage: mlflow/backup.sh FOLDER, where FOLDER does not exist yet" >&2
   exit 2
 fi
 umask 077
 mkdir -p "$1.new/artifacts"
 new=$(cd "$1.new" && pwd)
 cd "$(dirname "$0")"
-# Databases first: every artifact that they name is then there to be copied.
+# Databases come first, so that every artifact that they name can still be copied.
 for database in mlflow mlflow_auth; do
   docker compose exec -T database pg_dump -Fc -U mlflow "$database" > "$new/$database.dump"
 done

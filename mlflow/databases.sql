@@ -1,2 +1,2 @@
--- Users and permissions, apart from the runs: MLflow migrates the two on their own.
+-- Users and permissions are apart from the runs: MLflow migrates the two separately.
 CREATE DATABASE mlflow_auth OWNER mlflow;

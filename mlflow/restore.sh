@@ -1,10 +1,10 @@
 #!/bin/sh
-# mlflow/restore.sh FOLDER: what backup.sh, or sweep.server backup, has written, into the server
-# in Docker. What the server holds is replaced; MLflow is stopped meanwhile.
+# mlflow/restore.sh FOLDER: loads what backup.sh, or sweep.server backup, has written into the
+# server in Docker. This replaces what the server holds; MLflow is stopped meanwhile.
 set -eu
 if [ $# -ne 1 ] || [ ! -f "$1/mlflow.dump" ] || [ ! -f "$1/mlflow_auth.dump" ] ||
   [ ! -d "$1/artifacts" ]; then
-  echo "usage: mlflow/restore.sh FOLDER, one that backup.sh has written" >&2
+  echo "usage: mlflow/restore.sh FOLDER, where FOLDER was written by backup.sh" >&2
   exit 2
 fi
 from=$(cd "$1" && pwd)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# In the container of the object store: the keys as its file wants them, then the store.
+# Runs in the container of the object store: writes the keys to its config file, then starts it.
 set -eu
 umask 077
 cat > /tmp/s3.json <<END

@@ -1,5 +1,5 @@
 #!/bin/sh
-# In the container of MLflow: the server, with users and passwords.
+# Runs in the container of MLflow: starts the server, with users and passwords.
 set -eu
 umask 077
 case "$POSTGRES_PASSWORD" in
@@ -13,7 +13,7 @@ export MLFLOW_AUTH_CONFIG_PATH="${TMPDIR:-/tmp}/auth.ini"
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 export MLFLOW_DISABLE_TELEMETRY=true
 # EDIT: the users of a laboratory share grids, and so each other's experiments.
-# The cache spares a slow hash a request; a changed password lives on for so long.
+# The cache saves a slow hash per request; a changed password stays valid for as long.
 cat > "$MLFLOW_AUTH_CONFIG_PATH" <<END
 [mlflow]
 default_permission = EDIT

@@ -1,6 +1,6 @@
 #!/bin/bash
 # sbatch docs/cluster/slurm.sh +experiment=gpt tracking.uri=http://lab:5000
-# One Ray cluster for the job, on nodes that share STORAGE; the driver runs on the first.
+# Starts one Ray cluster for the job, on nodes that share STORAGE; the driver runs on the first.
 #SBATCH --job-name=sweep
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=1
@@ -17,7 +17,7 @@ set -euo pipefail
 
 RAY_AUTH_MODE=token
 RAY_AUTH_TOKEN=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
-export RAY_AUTH_MODE RAY_AUTH_TOKEN     # srun hands them on; no other user may use this cluster
+export RAY_AUTH_MODE RAY_AUTH_TOKEN     # srun passes them on; no other user may use this cluster
 
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 ip=$(srun --nodes=1 --ntasks=1 -w "${nodes[0]}" hostname -I | cut -d' ' -f1)
@@ -26,7 +26,7 @@ started=()
 sweep=
 # shellcheck disable=SC2317  # called by the trap
 stop() {
-    [ -z "$sweep" ] || kill -TERM "$sweep" 2>/dev/null || true   # keeps what is finished
+    [ -z "$sweep" ] || kill -TERM "$sweep" 2>/dev/null || true   # this keeps what is finished
     [ -z "$sweep" ] || wait "$sweep" || true
     kill "${started[@]}" 2>/dev/null || true   # by process id: ray stop would stop others' clusters
 }

@@ -50,8 +50,8 @@ DRY = [
 ]  # fmt: skip
 """Run with dry_run=true: the sweeps themselves take up to a minute each."""
 COMPOSED = [
-    SWEEP + "gpt",  # wants a download, and a GPU
-    SWEEP + "gpt_demo corpus=shakespeare grid.temperature=[0.8,1.0]",  # wants a download
+    SWEEP + "gpt",  # needs a download, and a GPU
+    SWEEP + "gpt_demo corpus=shakespeare grid.temperature=[0.8,1.0]",  # needs a download
     SWEEP + "partial tracking=server tracking.uri=http://127.0.0.1:5000",  # test_server runs it
     SWEEP + "partial tracking=server tracking.uri=http://HOST:5000",
     SWEEP + "gpt cluster=ray cluster.storage=/mnt/lab tracking=server tracking.uri=http://HOST:5000",
@@ -194,6 +194,31 @@ def test_the_target_is_there(command: str) -> None:
 
 def test_the_metrics_page_is_up_to_date() -> None:
     assert (ROOT / "docs" / "metrics.md").read_text() == metrics.markdown()
+
+
+def test_every_package_is_in_the_layout() -> None:
+    """CONTRIBUTING's tree: a line a package, indented by its depth."""
+    text = (ROOT / "CONTRIBUTING.md").read_text().split("## Layout")[1]
+    folders: list[str] = []
+    shown = set()
+    for line in text.split("```")[1].splitlines():
+        if found := re.match(r"( *)(\w+)/ ", line):
+            folders[len(found[1]) // 2 :] = [found[2]]
+            shown.add("/".join(folders))
+    packages = {
+        str(path.parent.relative_to(ROOT))
+        for top in ("models", "sweep", "tests")
+        for path in (ROOT / top).rglob("__init__.py")
+    }
+    assert len(packages) > 20
+    mirrored = {p for p in packages if p.startswith(("tests/models", "tests/sweep"))}
+    assert packages - mirrored - shown == set()
+
+
+def test_the_page_of_faults_names_tests_that_are_there() -> None:
+    named = set(re.findall(r"\btest_\w+", (ROOT / "docs" / "faults.md").read_text()))
+    assert len(named) > 10
+    assert named <= {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
 
 
 def test_links_lead_somewhere() -> None:

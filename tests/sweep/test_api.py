@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from sweep import load, metrics, plot, run
+import sweep
+from sweep import ConfigError, StoreError, load, metrics, plot, run
 from sweep.config.compose import arguments_of, from_arguments
-from sweep.config.validate import ConfigError
+from sweep.tracking import base
 from sweep.tracking.mlflow_tracker import MlflowTracker
 from tests.helpers.paths import ROOT
 
@@ -161,6 +162,17 @@ def test_the_process_is_left_as_it_was() -> None:
     thread.start()
     thread.join()
     pd.testing.assert_frame_equal(found[0], here)
+
+
+def test_the_package_exports_the_errors_that_are_raised() -> None:
+    with pytest.raises(StoreError, match=r"tracking\.uri: got 'nope'"):
+        load(uri="nope")
+    assert sweep.OutageError is base.OutageError  # tests/sweep/server has a store that goes away
+    assert set(sweep.__all__) <= set(dir(sweep))
+    for name in sweep.__all__:
+        assert getattr(sweep, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'runs'"):
+        getattr(sweep, "runs")  # noqa: B009
 
 
 def test_importing_costs_nothing() -> None:
