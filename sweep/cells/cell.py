@@ -37,6 +37,9 @@ class Kind(Protocol):
     trains_network: ClassVar[bool]
     """Whether a cell trains a network: it may use a GPU, and is never run in the driver."""
 
+    clocked: ClassVar[tuple[str, ...]]
+    """Metrics that depend on the clock: they differ when a cell is computed again."""
+
     @property
     def hashed(self) -> Mapping[str, Any]:
         """What is hashed into the id besides the fields of the cell."""

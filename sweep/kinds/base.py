@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from sweep.cells.outcome import Curves, Theory
 @dataclass(frozen=True, kw_only=True)
 class Defaults:
     """A kind of which no theory is known, without settings, axes or metrics of its own."""
+
+    clocked: ClassVar[tuple[str, ...]] = ()
 
     @property
     def hashed(self) -> Mapping[str, Any]:

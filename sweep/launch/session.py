@@ -118,7 +118,12 @@ class Session:
                 ran = self._ray.run_here if here else self._ray.run
                 lost = ran(todo, job, self._address, tracker, progress)
         except KeyboardInterrupt:
-            kept = self._interrupted()
+            try:
+                kept = self._interrupted()
+            except OutageError as error:
+                raise InterruptedSweepError(
+                    f"the store does not answer ({error}); what is finished is kept"
+                ) from None
             of = f"of {len(cells)} cells" if settings.search == "grid" else "probes"
             raise InterruptedSweepError(f"{kept} {of} are finished and kept") from None
         if settings.search == "grid":
@@ -184,10 +189,10 @@ class Session:
     def _interrupted(self) -> int:
         """End what is at work: how many cells are finished."""
         self._ray.stop_behind()
-        if self._settings.cluster.kind == "ray":  # on other machines: what they log comes late
-            locks.gone(self._address, self.parent, STOP_SECONDS)
-        for run in self.tracker.running(self.parent):  # a long cell, logged as it went
-            self.tracker.end_run(run, "KILLED", end_ms=now_ms())
+        # A worker that is still there may end its run after this process has looked.
+        if locks.gone(self._address, self.parent, STOP_SECONDS):
+            for run in self.tracker.running(self.parent):  # a long cell, logged as it went
+                self.tracker.end_run(run, "KILLED", end_ms=now_ms())
         self.tracker.end_run(self.parent, "KILLED", end_ms=now_ms())
         return sum(row.status == "FINISHED" for row in self.tracker.runs(self.parent))
 
@@ -203,7 +208,7 @@ def _open(
     try:
         with locked(address.state / "opening.lock", wait=True):
             tracker = connect(address)
-            opened.set_result((tracker, tracker.start_run(identity, anew=anew)))
+            opened.set_result((tracker, tracker.start_run(identity, anew=anew).id))
     except StoreError as error:
         opened.set_exception(ConfigError(str(error)))
     except BaseException as error:

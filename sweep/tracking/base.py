@@ -79,6 +79,16 @@ class RunSpec:
     data: Sequence[DatasetInfo] = ()
 
 
+class StartedRun(NamedTuple):
+    """A run that is open for writing."""
+
+    id: str
+    start_ms: int
+    """Its own start as the store has it: the times of all its points derive from that."""
+    new: bool
+    """Whether it was made now, so that nothing is in it yet."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """A run as the store has it."""
@@ -98,8 +108,8 @@ class Run:
 class Tracker(Protocol):
     """Every verb raises OutageError where the store does not answer."""
 
-    def start_run(self, identity: RunSpec, *, anew: bool = False) -> str:
-        """The run id, of an existing run with this key and parent unless `anew`."""
+    def start_run(self, identity: RunSpec, *, anew: bool = False) -> StartedRun:
+        """A new run, or the existing one with this key and parent unless `anew`."""
         ...
 
     def log(
@@ -110,7 +120,10 @@ class Tracker(Protocol):
         start_ms: int,
         params: Mapping[str, str] | None = None,
     ) -> None:
-        """Send points and params; the time of a point is start_ms + step, so a replay is equal."""
+        """Send points and params; the time of a point is start_ms + step.
+
+        start_ms: that of the run, see `StartedRun`, so that a replay adds nothing.
+        """
         ...
 
     def log_artifact(self, run: str, path: Path, folder: str | None = None) -> None: ...
@@ -142,6 +155,10 @@ class Tracker(Protocol):
 
         Cells that are logged as a group are there like those with a run of their own.
         """
+        ...
+
+    def steps(self, run: str, key: str) -> set[int]:
+        """The steps at which a run has a value of a metric."""
         ...
 
     def running(self, parent: str) -> list[str]:

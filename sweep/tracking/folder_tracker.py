@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.storage.atomic import write_bytes
-from sweep.tracking.base import Point, Run, RunSpec, Status
+from sweep.tracking.base import Point, Run, RunSpec, StartedRun, Status
 from sweep.tracking.grouped_runs import expand
 
 
@@ -18,13 +18,13 @@ class FolderTracker:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def start_run(self, identity: RunSpec, *, anew: bool = False) -> str:
+    def start_run(self, identity: RunSpec, *, anew: bool = False) -> StartedRun:
         if not anew:
             for path, document in self._documents():
                 if (document["kind"], document["parent"], document["key"]) == (
                     identity.kind, identity.parent, identity.key,
                 ):  # fmt: skip
-                    return path.stem
+                    return StartedRun(path.stem, document["start_ms"], new=False)
         run = uuid.uuid4().hex
         self._save(
             run,
@@ -41,7 +41,7 @@ class FolderTracker:
                 "points": {},
             },
         )
-        return run
+        return StartedRun(run, identity.start_ms, new=True)
 
     def log(
         self,
@@ -92,6 +92,9 @@ class FolderTracker:
             row for row in [*own, *expand(groups, self.download_artifact)] if key in (None, row.key)
         ]
         return sorted(rows, key=lambda row: -row.start_ms)
+
+    def steps(self, run: str, key: str) -> set[int]:
+        return {int(step) for step in self._load(run)["points"].get(key, {})}
 
     def running(self, parent: str) -> list[str]:
         return [

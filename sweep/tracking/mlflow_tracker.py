@@ -16,7 +16,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sweep.tracking.base import DatasetInfo, OutageError, Point, Run, RunSpec, Status, StoreError
+from sweep.tracking.base import (
+    DatasetInfo,
+    OutageError,
+    Point,
+    Run,
+    RunSpec,
+    StartedRun,
+    Status,
+    StoreError,
+)
 from sweep.tracking.grouped_runs import expand
 from sweep.tracking.uri import (
     line,
@@ -83,11 +92,11 @@ class MlflowTracker:
         self._experiment = None if found is None else str(found.experiment_id)
 
     @answering()
-    def start_run(self, identity: RunSpec, *, anew: bool = False) -> str:
+    def start_run(self, identity: RunSpec, *, anew: bool = False) -> StartedRun:
         if not anew and self._experiment is not None:
             found = next(self._search(identity.kind, identity.parent, identity.key), None)
             if found is not None:
-                return found.id
+                return StartedRun(found.id, found.start_ms, new=False)
         if self._experiment is None:
             self._experiment = self._create_experiment()
         tags = {
@@ -104,7 +113,7 @@ class MlflowTracker:
         )
         if identity.data:
             self._client.log_inputs(run.info.run_id, [_dataset(data) for data in identity.data])
-        return str(run.info.run_id)
+        return StartedRun(str(run.info.run_id), identity.start_ms, new=True)
 
     def _create_experiment(self) -> str:
         from mlflow.exceptions import MlflowException
@@ -181,6 +190,10 @@ class MlflowTracker:
         groups = list(self._search("group", parent))
         members = [row for row in expand(groups, self.download_artifact) if key in (None, row.key)]
         return [*self._search("cell", parent, key), *members]
+
+    @answering()
+    def steps(self, run: str, key: str) -> set[int]:
+        return {point.step for point in self._client.get_metric_history(run, key)}
 
     @answering()
     def running(self, parent: str) -> list[str]:

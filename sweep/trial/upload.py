@@ -23,7 +23,7 @@ from sweep.results.dataset import dataset_of, datasets_of
 from sweep.results.theory import theory_of
 from sweep.storage.clock import now_ms
 from sweep.tracking import grouped_runs
-from sweep.tracking.base import OutageError, Point, Run, RunSpec, Tracker
+from sweep.tracking.base import OutageError, Point, Run, RunSpec, StartedRun, Tracker
 from sweep.trial import spool
 
 LONGEST_NOTES = 4000
@@ -74,6 +74,17 @@ def run_spec(cell: Cell, address: UploadTarget, start_ms: int) -> RunSpec:
     )
 
 
+def log_points(cell: Cell, run: StartedRun, points: Sequence[Point], tracker: Tracker) -> None:
+    """Send the points of a cell to its run, those that are in it already without effect.
+
+    The same points at the same times add nothing. A speed is another number each
+    time a cell is computed, so one that the run has is not sent.
+    """
+    there = {key: tracker.steps(run.id, key) for key in cell.kind.clocked if not run.new}
+    fresh = [point for point in points if point.step not in there.get(point.key, ())]
+    tracker.log(run.id, fresh, start_ms=run.start_ms, params=cell.params)
+
+
 def upload(
     cell: Cell, result: spool.Result, address: UploadTarget, tracker: Tracker, *, anew: bool = False
 ) -> None:
@@ -85,16 +96,16 @@ def upload(
     run = tracker.start_run(run_spec(cell, address, result.start_ms), anew=anew)
     points = summary.points(cell, result.curves, theory, address.most_steps)
     points += summary.totals(cell, result.curves, theory)
-    tracker.log(run, points, start_ms=result.start_ms, params=cell.params)
-    tracker.log_artifact(run, spool.curves_file(address.spool, cell.id))
+    log_points(cell, run, points, tracker)
+    tracker.log_artifact(run.id, spool.curves_file(address.spool, cell.id))
     for path in cell.kind.files(result.curves, address.spool / cell.id):
-        tracker.log_artifact(run, path)
+        tracker.log_artifact(run.id, path)
     # The end, too, is derived from what is stored, so that a replay is equal.
-    end_ms = result.start_ms + max(1, round(1000 * result.seconds))
+    end_ms = run.start_ms + max(1, round(1000 * result.seconds))
     tags: dict[str, str | None] = {"error": None} if cell.id in address.failed else {}
     if result.notes:
         tags["notes"] = "; ".join(result.notes)[:LONGEST_NOTES]
-    tracker.end_run(run, "FINISHED", end_ms=end_ms, tags=tags)
+    tracker.end_run(run.id, "FINISHED", end_ms=end_ms, tags=tags)
     spool.remove(address.spool, cell.id)
 
 
@@ -132,24 +143,24 @@ def upload_group(
         )
     )
     params = {k: v for k, v in rows[0].params.items() if all(r.params.get(k) == v for r in rows)}
-    tracker.log(run, grouped_runs.points(rows), start_ms=start_ms, params=params)
+    tracker.log(run.id, grouped_runs.points(rows), start_ms=run.start_ms, params=params)
     with tempfile.TemporaryDirectory(dir=address.spool) as folder:
         for cell_id in results:
             file = Path(folder) / f"{cell_id}.npz"
             os.link(spool.curves_file(address.spool, cell_id), file)
-            tracker.log_artifact(run, file, "curves")
+            tracker.log_artifact(run.id, file, "curves")
         for cell, trace in members:
             if trace is not None:
                 file = Path(folder) / f"{cell.id}.txt"
                 file.write_text(trace)
-                tracker.log_artifact(run, file, grouped_runs.TRACEBACKS)
+                tracker.log_artifact(run.id, file, grouped_runs.TRACEBACKS)
         for path in reversed(
             grouped_runs.write(Path(folder), rows)
         ):  # what is read back comes last
-            tracker.log_artifact(run, path)
-    end_ms = start_ms + max(1, round(1000 * sum(r.seconds for r in results.values())))
+            tracker.log_artifact(run.id, path)
+    end_ms = run.start_ms + max(1, round(1000 * sum(r.seconds for r in results.values())))
     whole = len(results) == len(rows)
-    tracker.end_run(run, "FINISHED" if whole else "FAILED", end_ms=end_ms)
+    tracker.end_run(run.id, "FINISHED" if whole else "FAILED", end_ms=end_ms)
     for cell, _ in members:
         spool.remove(address.spool, cell.id)
 
@@ -158,12 +169,14 @@ def log_failure(cell: Cell, address: UploadTarget, tracker: Tracker, trace: str)
     """Log a cell as FAILED, with the traceback as an artifact."""
     now = now_ms()
     run = tracker.start_run(run_spec(cell, address, now))
-    tracker.log(run, [], start_ms=now, params=cell.params)
+    tracker.log(run.id, [], start_ms=run.start_ms, params=cell.params)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "traceback.txt"
         path.write_text(trace)
-        tracker.log_artifact(run, path)
-    tracker.end_run(run, "FAILED", end_ms=now, tags={"error": trace.strip().splitlines()[-1][:500]})
+        tracker.log_artifact(run.id, path)
+    tracker.end_run(
+        run.id, "FAILED", end_ms=now, tags={"error": trace.strip().splitlines()[-1][:500]}
+    )
 
 
 Ended = tuple[Cell, str | None]

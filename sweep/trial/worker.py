@@ -28,7 +28,7 @@ from sweep.results.theory import theory_of
 from sweep.storage.clock import now_ms
 from sweep.tracking.base import OutageError, Run, Tracker
 from sweep.trial import spool
-from sweep.trial.upload import UploadQueue, UploadTarget, run_spec
+from sweep.trial.upload import UploadQueue, UploadTarget, log_points, run_spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +176,7 @@ def _watched(
     """Do the work of a cell, logging each generation of a long one as soon as it has ended.
 
     What is logged is stored before: a replay sends equal points, since their
-    times derive from the first start of the cell.
+    times derive from the start of the cell's run.
     """
     notes: dict[str, None] = {}
     folder = job.address.spool
@@ -194,7 +194,7 @@ def _watched(
             points = summary.points(cell, advance.curves, theory_of(cell), job.address.most_steps)
             with contextlib.suppress(OutageError):  # all is sent again when the cell has ended
                 run = tracker.start_run(run_spec(cell, job.address, start_ms))
-                tracker.log(run, points, start_ms=start_ms, params=cell.params)
+                log_points(cell, run, points, tracker)
         yield advance
 
 

@@ -20,7 +20,7 @@ from sweep.cells.cell import Cell
 from sweep.cells.outcome import CellProgress
 from sweep.grid.expand import expand
 from sweep.kinds.statistical.simulate import simulate
-from sweep.tracking.base import OutageError, RunSpec
+from sweep.tracking.base import OutageError, RunSpec, StartedRun
 from sweep.tracking.folder_tracker import FolderTracker
 from sweep.tracking.mlflow_tracker import MlflowTracker
 from sweep.trial import spool
@@ -49,7 +49,7 @@ class Shaky(FolderTracker):
         self.left = calls
         self.order: list[str] = []
 
-    def start_run(self, identity: RunSpec, *, anew: bool = False) -> str:
+    def start_run(self, identity: RunSpec, *, anew: bool = False) -> StartedRun:
         if identity.kind == "cell":
             if self.left > 0:
                 self.left -= 1
@@ -65,7 +65,7 @@ class Shaky(FolderTracker):
 
 
 def job(tracker: FolderTracker, folder: Path, patience: float) -> Job:
-    parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1))
+    parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1)).id
     spool = folder / "spool" / parent
     return job_at(UploadTarget(parent=parent, spool=spool, patience=patience))
 

@@ -41,7 +41,7 @@ def job_at(address: UploadTarget, shared: Path = Path()) -> Job:
 def ran(folder: Path, *overrides: str) -> tuple[FolderTracker, list[CellRun]]:
     """A sweep, run in this process: where it is kept, and its cells."""
     tracker = FolderTracker(folder / "runs")
-    parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1))
+    parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1)).id
     address = UploadTarget(parent=parent, spool=folder / "spool", patience=0.0)
     job = job_at(address, folder / "shared")
     config = settings(*overrides)

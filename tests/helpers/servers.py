@@ -148,7 +148,7 @@ def _writer(
             key = f"{number}-{k}"
             run = tracker.start_run(
                 RunSpec(key=key, kind="cell", name=key, parent=parent, start_ms=1000)
-            )
+            ).id
             tracker.log(run, POINTS, start_ms=1000, params=PARAMS)
             tracker.log_artifact(run, file)
             tracker.end_run(run, "FINISHED", end_ms=2000)

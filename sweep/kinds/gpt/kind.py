@@ -54,6 +54,7 @@ class Gpt(Defaults):
     model: ClassVar[str] = "gpt"
     stream: ClassVar[int | str] = f"gpt {GPT_STREAM}"
     trains_network: ClassVar[bool] = True
+    clocked: ClassVar[tuple[str, ...]] = summary.SPEEDS
 
     recipe: Recipe
 

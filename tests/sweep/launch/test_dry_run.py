@@ -22,7 +22,7 @@ def test_every_state_is_told_with_its_reason(tmp_path: Path) -> None:
     def sweep(key: str) -> Job:
         parent = tracker.start_run(
             RunSpec(key=key, kind="sweep", name=key, parent=None, start_ms=1)
-        )
+        ).id
         return job_at(UploadTarget(parent=parent, spool=tmp_path / "spool" / parent))
 
     assert "4 of 4 cells to do" in plan(given, cells, store)
@@ -34,7 +34,7 @@ def test_every_state_is_told_with_its_reason(tmp_path: Path) -> None:
         RunSpec(
             key="0" * 12, kind="cell", name="old", parent=sweep("old").address.parent, start_ms=1
         )
-    )
+    ).id
     tracker.log(old, [], start_ms=1, params={**cells[3].params, "cell": "0" * 12})
     tracker.end_run(old, "FINISHED", end_ms=2)
     text = plan(given, cells, store)

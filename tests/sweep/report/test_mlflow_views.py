@@ -121,7 +121,7 @@ def test_a_data_set_is_named_by_all_that_determines_it() -> None:
 
 def test_mlflow_has_the_data_set_once(tmp_path: Path) -> None:
     tracker = MlflowTracker(f"sqlite:///{tmp_path / 'mlflow.db'}", "data")
-    parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1))
+    parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1)).id
     for _ in range(2):
         for n in (10, 20):
             one = cell(n)

@@ -39,7 +39,7 @@ def lab() -> Iterator[Running]:
 def computed_here(folder: Path, *overrides: str) -> FolderTracker:
     """The same sweep without a server."""
     tracker = FolderTracker(folder / "runs")
-    parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1))
+    parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1)).id
     job = job_at(UploadTarget(parent=parent, spool=folder))
     events = list(run_cells(expand(settings(*overrides))[0], job, tracker))
     assert not [event for event in events if isinstance(event, Outcome) and event.error]
@@ -248,7 +248,7 @@ def test_two_users_sweep_at_once(lab: Running, tmp_path: Path) -> None:
 def test_a_back_up_brings_the_runs_back(lab: Running, tmp_path: Path) -> None:
     """Dump, drop, restore: runs, users and artifacts are as they were."""
     tracker = MlflowTracker(lab.uri, "kept")
-    parent = tracker.start_run(RunSpec(key="k", kind="sweep", name="k", parent=None, start_ms=1))
+    parent = tracker.start_run(RunSpec(key="k", kind="sweep", name="k", parent=None, start_ms=1)).id
     (tmp_path / "note.txt").write_text("kept")
     tracker.log_artifact(parent, tmp_path / "note.txt")
     tables = "SELECT count(*) FROM runs", "SELECT count(*) FROM metrics"

@@ -27,7 +27,7 @@ CELLS = expand(settings("+experiment=smoke", "grid.n=[3,10,5]", "grid.schedule=[
 
 
 def job(tracker: Tracker, folder: Path) -> Job:
-    parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1))
+    parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1)).id
     return job_at(
         UploadTarget(parent=parent, grouped=True, spool=folder / "spool" / parent, patience=0.0)
     )

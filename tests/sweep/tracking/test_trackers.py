@@ -26,12 +26,12 @@ def test_a_replay_adds_nothing(uri: str, tmp_path: Path) -> None:
     tracker = MlflowTracker(uri, "replay")
     parent = tracker.start_run(
         RunSpec(key="abc", kind="sweep", name="s", parent=None, start_ms=1000)
-    )
+    ).id
     cell = RunSpec(key="c1", kind="cell", name="full n=3", parent=parent, start_ms=1000)
     points = [Point("sigma/mean", m, m / 1000) for m in range(1, 1501)]
     counts = []
     for _ in range(2):
-        run = tracker.start_run(cell)
+        run = tracker.start_run(cell).id
         tracker.log(run, points, start_ms=1000, params={"n": "3"})
         (tmp_path / "a.txt").write_text("x")
         tracker.log_artifact(run, tmp_path / "a.txt")
@@ -54,7 +54,7 @@ def test_a_replay_adds_nothing(uri: str, tmp_path: Path) -> None:
 def test_runs_of_other_sweeps_are_not_found(uri: str) -> None:
     tracker = MlflowTracker(uri, "others")
     parents = [
-        tracker.start_run(RunSpec(key=k, kind="sweep", name=k, parent=None, start_ms=at))
+        tracker.start_run(RunSpec(key=k, kind="sweep", name=k, parent=None, start_ms=at)).id
         for at, k in enumerate(("one", "two"), start=1)
     ]
     for parent in parents:
@@ -62,11 +62,11 @@ def test_runs_of_other_sweeps_are_not_found(uri: str) -> None:
     assert len(tracker.runs(parents[0])) == 1
     assert [row.key for row in tracker.runs(None)] == ["two", "one"]
     assert (
-        tracker.start_run(RunSpec(key="one", kind="sweep", name="x", parent=None, start_ms=9))
+        tracker.start_run(RunSpec(key="one", kind="sweep", name="x", parent=None, start_ms=9)).id
         == (parents[0])
     )
     anew = RunSpec(key="one", kind="sweep", name="x", parent=None, start_ms=9)
-    assert tracker.start_run(anew, anew=True) != parents[0]
+    assert tracker.start_run(anew, anew=True).id != parents[0]
 
 
 def test_reading_creates_no_experiment(uri: str) -> None:

@@ -34,7 +34,7 @@ def tracker(tmp_path: Path) -> FolderTracker:
 
 
 def new_job(tracker: FolderTracker, tmp_path: Path) -> Job:
-    parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1))
+    parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1)).id
     return job_at(UploadTarget(parent=parent, spool=tmp_path / "spool", patience=0.0))
 
 
