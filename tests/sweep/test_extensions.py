@@ -52,19 +52,19 @@ def test_a_schedule_is_an_entry_in_the_table_of_rules(
 def test_a_metric_is_a_row_of_a_kind_and_a_line_of_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The share of the runs that still have more than ten tokens."""
+    """The share of the runs that still have more than two tokens."""
     rows = Statistical.rows
 
     def more(self: Statistical, cell: Any, curves: Any, at: Any) -> Any:
-        wide = curves["support"][:, at - 1] > 10
+        wide = curves["support"][:, at - 1] > 2
         return {**rows(self, cell, curves, at), "wide/fraction": wide.mean(0)}
 
     monkeypatch.setattr(Statistical, "rows", more)
-    metric = metrics.Metric(key="wide/fraction", text="share of runs with more than ten tokens")
+    metric = metrics.Metric(key="wide/fraction", text="share of runs with more than two tokens")
     monkeypatch.setattr(metrics, "TABLES", (("Every generation", "", (metric,)),))
-    tracker, (run,) = ran(tmp_path, "+experiment=smoke", "grid.schedule=full", "grid.n=100")
+    tracker, (run,) = ran(tmp_path, "+experiment=smoke", "grid.schedule=full", "grid.n=20")
     curves = arrays.load(tracker.download_artifact(run.run.id, run.run.curves, tmp_path))
-    share = (curves["support"][:, -1] > 10).mean()
+    share = (curves["support"][:, -1] > 2).mean()
     assert 0 < share < 1
     assert run.run.metrics["wide/fraction"] == share
     assert "| `wide/fraction` | `wide` | share of runs" in metrics.markdown()
