@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,8 @@ from sweep.config.validate import ConfigError
 from sweep.grid import cost
 from sweep.grid.expand import expand
 from sweep.grid.memory import check_size
-from sweep.results.arrays import Curves
-from sweep.search import bracketing, criteria, threshold_result
+from sweep.search import base, bracketing, criteria, threshold_result
+from sweep.search.base import Load
 from sweep.search.bracketing import Bracket, Probe, Rules, Value
 from sweep.tracking.base import Run
 
@@ -34,9 +34,6 @@ CAP = 1000
 """The cap, where none is given and there is no N."""
 SHARE = 10
 """The budget, where none is given: one part in so many of the runs of every n up to the cap."""
-
-Load = Callable[[Collection[str]], Curves]
-"""Names -> those curves of a cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +68,12 @@ class ThresholdSearch:
     """All problems of a sweep, asked together."""
 
     problems: Sequence[Problem]
+    one_round: ClassVar[bool] = False
 
-    @property
-    def key(self) -> str:
-        """What the search is, as text: the same text, the same answers."""
-        return json.dumps([[p.cell.id, p.criterion, asdict(p.rules)] for p in self.problems])
+    def sweep_id(self, name: str) -> str:
+        """Of the experiment's name, and the problems with their rules."""
+        questions = [[p.cell.id, p.criterion, asdict(p.rules)] for p in self.problems]
+        return base.sweep_id(name, json.dumps(questions))
 
     def ask(self, results: Mapping[str, Value]) -> list[Cell]:
         """The cells to run now; none: all that can be known is. Results by id of the cell."""
@@ -104,7 +102,7 @@ class ThresholdSearch:
             f"threshold.budget={4 * most}"
         ]
 
-    def plan(self) -> str:
+    def plan(self, states: Mapping[str, str]) -> str:
         """The questions, and what they can cost at most."""
         rows = [("question", "n", "runs, at most", "core seconds")]
         for problem in self.problems:
@@ -121,13 +119,12 @@ class ThresholdSearch:
         ]
         return "\n".join([*lines, "probes are chosen round by round; those done are not run again"])
 
-    def save(self, results: Mapping[str, Value], folder: Path) -> tuple[Path, dict[str, float]]:
-        """Write what is known, and sum it up; theory is computed here, which can take minutes."""
+    def save(self, results: Mapping[str, Value], folder: Path) -> dict[str, float]:
+        """Write threshold.json, and sum it up; theory is computed here, which can take minutes."""
         shared: dict[str, Callable[[int], float] | None] = {}
         found = [told(problem, results, shared) for problem in self.problems]
-        path = folder / threshold_result.FILE
-        path.write_text(json.dumps(found, indent=1))
-        return path, _metrics(found)
+        (folder / threshold_result.FILE).write_text(json.dumps(found, indent=1))
+        return _metrics(found)
 
 
 def summed(found: NDArray[np.float64]) -> Value:
