@@ -67,10 +67,7 @@ def _main(arguments: list[str]) -> int:
         if order.settings.dry_run:
             from sweep.launch.dry_run import plan
 
-            if order.search is not None:
-                print(f"{order.settings.purpose}\n{order.search.plan()}")
-                return 0
-            print(plan(order.settings, order.cells, address))
+            print(plan(order.settings, order.search, address))
             return 0
         try:
             done = run_sweep(order, address, arguments)

@@ -9,17 +9,15 @@ from typing import Any
 
 import yaml
 
-from sweep.cells.cell import Cell
 from sweep.config.compose import experiments
 from sweep.config.schema import Settings, key_paths, parse
 from sweep.config.validate import ConfigError
 from sweep.grid import corpus
-from sweep.grid.expand import expand
 from sweep.launch import execute
 from sweep.report import build, failures
 from sweep.report.failures import Failure
-from sweep.search import loop, optuna_search, threshold
 from sweep.search.base import Search
+from sweep.search.registry import SEARCHES
 from sweep.tracking import provenance
 from sweep.tracking.base import Run, Store, Tracker
 from sweep.tracking.uri import checkpoint_wal, redact
@@ -34,9 +32,8 @@ class SweepPlan:
     settings: Settings
     text: str | None
     """The corpus, if the cells need one."""
-    cells: list[Cell]
-    """All of a grid; none yet where a search chooses them."""
-    search: Search | None
+    search: Search[Any]
+    """What chooses its cells."""
     notices: list[str]
     """What the user gave and no cell uses."""
 
@@ -71,24 +68,15 @@ def prepare(config: dict[str, Any], given: Collection[str]) -> SweepPlan:
         raise ConfigError(f"no experiment given; write +experiment=NAME, with one of: {listing}")
     settings = parse(config)
     text = corpus.fetch(settings)
-    cells: list[Cell] = []
-    search: Search | None = None
-    if settings.search == "threshold":
-        search, notices = threshold.search(settings, text)
-    elif settings.search == "optuna":
-        search, notices = optuna_search.search(settings, text)
-    else:
-        cells, notices = expand(settings, text)
+    search, notices = SEARCHES[settings.search].search(settings, text)
     execute.check(settings)
-    for section in ("threshold", "optuna"):
-        asked = sorted(key for key in given if key.split(".")[0] == section)
-        if asked and settings.search != section:
-            notices.append(f"{', '.join(asked)}: used by search={section} alone: ignored")
+    for name, kind in SEARCHES.items():
+        asked = sorted(key for key in given if key.split(".")[0] == kind.section)
+        if asked and settings.search != name:
+            notices.append(f"{', '.join(asked)}: used by search={name} alone: ignored")
     unasked = set(key_paths()) - set(given)
     told = [notice for notice in notices if notice.split(" ")[0].rstrip(":,") not in unasked]
-    return SweepPlan(
-        config=config, settings=settings, text=text, cells=cells, search=search, notices=told
-    )
+    return SweepPlan(config=config, settings=settings, text=text, search=search, notices=told)
 
 
 def run_sweep(order: SweepPlan, address: Store, arguments: Sequence[str]) -> SweepResult:
@@ -101,12 +89,8 @@ def run_sweep(order: SweepPlan, address: Store, arguments: Sequence[str]) -> Swe
     build.check_output(settings.output)
     command = shlex.join(["python", "-m", "sweep", *(a for a in arguments if "://" not in a)])
     commit, text = provenance.commit(), order.text
-    with (
-        execute.execute(settings, order.cells, address, command=command, commit=commit, text=text)
-        if order.search is None
-        else loop.execute(
-            settings, order.search, address, command=command, commit=commit, text=text
-        )
+    with execute.execute(
+        settings, order.search, address, command=command, commit=commit, text=text
     ) as finished:
         tracker, parent = finished.tracker, finished.parent
         with tempfile.TemporaryDirectory() as folder:
@@ -114,8 +98,7 @@ def run_sweep(order: SweepPlan, address: Store, arguments: Sequence[str]) -> Swe
             path.write_text(redact(yaml.safe_dump(order.config, sort_keys=False)))
             tracker.log_artifact(parent.id, path)
         built = build.build(tracker, parent, finished.rows, Path(settings.output))
-        cells = len(finished.rows) if order.search else len(order.cells)
-        status = build.close(tracker, parent, finished.rows, cells)
+        status = build.close(tracker, parent, finished.rows, finished.cells)
         failed = failures.save(tracker, built)
     checkpoint_wal(address.uri)
     return SweepResult(
@@ -123,7 +106,7 @@ def run_sweep(order: SweepPlan, address: Store, arguments: Sequence[str]) -> Swe
         parent=parent,
         report=built,
         failures=failed,
-        cells=cells,
+        cells=finished.cells,
         new=finished.new,
         words=finished.words,
         whole=status == "FINISHED",

@@ -1,24 +1,32 @@
-"""The story of one sweep: open the store, run what is not finished, report."""
+"""One sweep from its store to its finished cells: every round that its search asks for."""
 
 import contextlib
 import getpass
 import os
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from sweep.cells.cell import Cell, sweep_id
+from sweep.cells.cell import Cell
+from sweep.cells.outcome import Curves
 from sweep.config.schema import Settings
 from sweep.config.validate import ConfigError
-from sweep.launch.session import opened
+from sweep.grid import cost
+from sweep.launch.session import Session, opened
+from sweep.results import arrays
 from sweep.results.dataset import datasets_of
+from sweep.search.base import Load, Search
 from sweep.storage.clock import now_ms
 from sweep.tracking import provenance
-from sweep.tracking.base import Run, RunSpec, Store, StoreError, Tracker
+from sweep.tracking.base import Point, Run, RunSpec, Store, StoreError, Tracker
 
 LONGEST = 4000
 """Characters of a tag or param of the sweep's run; MLflow cuts at 6,000 to 8,000, unsaid."""
+HERE_SECONDS = 3.0
+"""A round estimated to be shorter runs in this process: handing it out would take as long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +38,12 @@ class Finished:
     """The run of the sweep."""
     rows: list[Run]
     """The runs of its cells."""
+    cells: int
+    """How many cells there are."""
     new: int
     """How many cells were run now; the others had been finished before."""
-    words: list[str] = field(default_factory=list)
-    """What a search has to say."""
+    words: list[str]
+    """What the search has to say."""
 
 
 def check(settings: Settings) -> None:
@@ -102,29 +112,109 @@ def store(settings: Settings) -> Iterator[Store]:
 @contextlib.contextmanager
 def execute(
     settings: Settings,
-    cells: Sequence[Cell],
+    search: Search[Any],
     address: Store,
     *,
     command: str,
     commit: str,
     text: str | None = None,
 ) -> Iterator[Finished]:
-    """Run every cell that is not finished in the store; the sweep is locked in the context.
+    """Run what the search asks for until it is over, or a cell fails.
 
+    Finished cells are taken from the store; the sweep is locked in the context.
     text: the corpus, if the cells need one.
 
     Raises InterruptedSweepError on Ctrl-C, ConfigError if the sweep is running already or
     the store refuses it, and OutageError if the store has gone and results wait on disk.
     """
-    identifier = sweep_id(settings.name, list(cells))
-    identity = sweep_run_spec(settings, cells, identifier, command, commit)
-    with opened(settings, address, identity, text=text) as session:
-        session.tracker.log(
-            session.parent, [], start_ms=0, params=params_of(settings) | {"cells": str(len(cells))}
-        )
-        rows, new = session.run(cells)
+    first = search.ask({})
+    key = search.sweep_id(settings.name)
+    identity = sweep_run_spec(settings, first, key, command, commit)
+    params = params_of(settings)
+    if search.one_round:
+        params["cells"] = str(len(first))
+    with opened(settings, address, identity, one_round=search.one_round, text=text) as session:
+        tracker, parent = session.tracker, session.parent
+        tracker.log(parent, [], start_ms=0, params=params)
+        rounds = _run_rounds(search, session)
         session.release()
-        yield Finished(tracker=session.tracker, parent=session.own(), rows=rows, new=new)
+        if not search.one_round:
+            said = "the search is over; what theory says is computed now"
+            print(said, file=sys.stderr, flush=True)
+        _save(search, rounds.results, session)
+        yield Finished(
+            tracker=tracker,
+            parent=session.sweep_run(),
+            rows=rounds.rows,
+            cells=len(rounds.cells),
+            new=rounds.new,
+            words=search.words(rounds.results),
+        )
+
+
+@dataclass(kw_only=True)
+class _Rounds:
+    """What the rounds of a search have come to."""
+
+    rows: list[Run] = field(default_factory=list)
+    """All runs of the sweep."""
+    cells: set[str] = field(default_factory=set)
+    """Ids of those asked for, and of those that an earlier start has run."""
+    new: int = 0
+    """How many cells were run now."""
+    results: dict[str, Any] = field(default_factory=dict)
+    """By cell id."""
+
+
+def _run_rounds(search: Search[Any], session: Session) -> _Rounds:
+    rounds = _Rounds()
+    for number in range(1, 10**9):
+        asked = search.ask(rounds.results)
+        if not asked:
+            break
+        state = search.state(rounds.results)
+        title = f"round {number}, {state}" if state else ""
+        rounds.rows, ran = session.run(asked, here=_runs_here(search, asked), title=title)
+        rounds.new += ran
+        rounds.cells |= {cell.id for cell in asked} | {row.key for row in rounds.rows}
+        finished = {row.key: row for row in rounds.rows if row.status == "FINISHED"}
+        for cell in asked:
+            if cell.id in finished:
+                row = finished[cell.id]
+                rounds.results[cell.id] = search.value(cell, row, _loader(session, row))
+        if not all(cell.id in finished for cell in asked):
+            break  # what failed would be asked for again
+    return rounds
+
+
+def _runs_here(search: Search[Any], asked: Sequence[Cell]) -> bool:
+    """Whether a round runs in this process; for a single round Ray is up already."""
+    if search.one_round or any(cell.kind.trains_network for cell in asked):
+        return False
+    return sum(map(cost.seconds, asked)) < HERE_SECONDS
+
+
+def _loader(session: Session, row: Run) -> Load:
+    def load(names: Collection[str]) -> Curves:
+        with tempfile.TemporaryDirectory() as folder:
+            return arrays.load(
+                session.tracker.download_artifact(row.id, row.curves, Path(folder)), names
+            )
+
+    return load
+
+
+def _save(search: Search[Any], results: dict[str, Any], session: Session) -> None:
+    """Store the files and the metrics of a search with the run of the sweep."""
+    with tempfile.TemporaryDirectory() as folder:
+        metrics = search.save(results, Path(folder))
+        for path in sorted(Path(folder).iterdir()):
+            session.tracker.log_artifact(session.parent, path)
+    if metrics:
+        # Of points of one step MLflow shows the largest, so what is known later has a later step.
+        points = [Point(name, len(results), value) for name, value in metrics.items()]
+        start_ms = session.sweep_run().start_ms
+        session.tracker.log(session.parent, points, start_ms=start_ms)
 
 
 def sweep_run_spec(

@@ -38,11 +38,17 @@ class InterruptedSweepError(Exception):
 
 @contextlib.contextmanager
 def opened(
-    settings: Settings, address: Store, identity: RunSpec, *, text: str | None = None
+    settings: Settings,
+    address: Store,
+    identity: RunSpec,
+    *,
+    one_round: bool,
+    text: str | None = None,
 ) -> Iterator["Session"]:
     """A sweep that is locked, with its store open, and Ray coming up where it will be needed.
 
-    text: the corpus, if the cells need one.
+    one_round: whether the first cells that are run are all there will be. text: the
+    corpus, if the cells need one.
 
     Raises InterruptedSweepError on Ctrl-C, ConfigError if the sweep is running already or
     the store refuses it, and OutageError if the store has gone and results wait on disk.
@@ -50,7 +56,7 @@ def opened(
     with contextlib.ExitStack() as stack:
         stack.enter_context(handlers_kept())
         interruptible()
-        known_here = stack.enter_context(_lock(address, identity.key))
+        ran_here = stack.enter_context(_lock(address, identity.key))
         ray = stack.enter_context(_Ray(settings, address))
         if settings.cluster.kind == "ray" or settings.cluster.gpus_per_trial:
             ray.start()  # first, since what it refuses must leave no run behind
@@ -59,7 +65,7 @@ def opened(
         threading.Thread(
             target=_open, args=(address, identity, settings.force, opening), daemon=True
         ).start()
-        if not known_here and settings.search == "grid":
+        if one_round and not ran_here:
             ray.start()  # while the store opens; a sweep that ran before may be finished
         interruptible()  # again: Ray has put its own handler
         tracker, parent = opening.result()
@@ -68,7 +74,9 @@ def opened(
                 f"tracking.uri: workers of an earlier start of this sweep ({identity.key}) are "
                 "still at it; wait until they have ended"
             )
-        yield Session(settings, address, identity, tracker, parent, ray, text)
+        yield Session(
+            settings, address, identity, tracker, parent, ray, one_round=one_round, text=text
+        )
 
 
 class Session:
@@ -82,11 +90,13 @@ class Session:
         tracker: Tracker,
         parent: str,
         ray: "_Ray",
+        *,
+        one_round: bool,
         text: str | None,
     ) -> None:
         self.tracker, self.parent = tracker, parent
         self._settings, self._address, self._identity = settings, address, identity
-        self._ray, self._text = ray, text
+        self._ray, self._one_round, self._text = ray, one_round, text
 
     @functools.cached_property
     def _donors(self) -> dict[str, tuple[str, str]]:
@@ -103,7 +113,7 @@ class Session:
         here: in this process; for what is shorter than Ray's start. title: of the progress.
         Returns all runs of the sweep, and how many cells were run. Raises as `opened` does.
         """
-        settings, tracker, parent = self._settings, self.tracker, self.parent
+        tracker, parent = self.tracker, self.parent
         rows = _by_cell(tracker.runs(parent))
         todo = [c for c in cells if c.id not in rows or rows[c.id].status != "FINISHED"]
         if not todo:
@@ -124,9 +134,9 @@ class Session:
                 raise InterruptedSweepError(
                     f"the store does not answer ({error}); what is finished is kept"
                 ) from None
-            of = f"of {len(cells)} cells" if settings.search == "grid" else "probes"
+            of = f"of {len(cells)} cells" if self._one_round else "probes"
             raise InterruptedSweepError(f"{kept} {of} are finished and kept") from None
-        if settings.search == "grid":
+        if self._one_round:
             self._ray.stop_behind()  # no other round comes
         rows = _by_cell(tracker.runs(parent))
         waiting = {c.id for c in todo if spool.read(job.address.spool, c.id) is not None}
@@ -152,11 +162,11 @@ class Session:
         """No round comes any more: Ray may go, in the background."""
         self._ray.stop_behind()
 
-    def own(self) -> Run:
+    def sweep_run(self) -> Run:
         """The run of the sweep."""
-        found = self.tracker.runs(None, self._identity.key)
-        (own,) = (row for row in found if row.id == self.parent)
-        return own
+        rows = self.tracker.runs(None, self._identity.key)
+        (sweep_run,) = (row for row in rows if row.id == self.parent)
+        return sweep_run
 
     def _job(self, cells: Sequence[Cell], todo: Sequence[Cell], rows: Mapping[str, Run]) -> Job:
         settings, state = self._settings, self._address.state
@@ -165,7 +175,7 @@ class Session:
                 parent=self.parent,
                 tags=passed_on(self._identity.tags),
                 data=len(cells) <= MANY_CELLS,
-                grouped=settings.search == "grid" and _grouped(settings, cells),
+                grouped=self._one_round and _grouped(settings, cells),
                 spool=state / "spool" / self.parent,
                 known=frozenset(rows),
                 failed=frozenset(key for key, row in rows.items() if row.status == "FAILED"),
@@ -286,14 +296,14 @@ def _lock(address: Store, sweep: str) -> Iterator[bool]:
     except OSError as error:
         raise ConfigError(f"tracking.uri: its folder {folder} cannot be made: {error}") from None
     path = folder / sweep
-    known_here = path.exists()
+    ran_here = path.exists()
     with locked(path) as mine:
         if not mine:
             raise ConfigError(
-                f"tracking.uri: this very sweep ({sweep}) is running on this store already; "
+                f"tracking.uri: this sweep ({sweep}) is already running on this store; "
                 "wait for it, or stop it and run the command again"
             )
-        yield known_here
+        yield ran_here
 
 
 def _by_cell(rows: Sequence[Run]) -> dict[str, Run]:

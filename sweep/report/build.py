@@ -14,7 +14,8 @@ from sweep.report.display import display_of
 from sweep.report.html import page
 from sweep.report.mlflow_ui import display
 from sweep.results.theory import theory_of
-from sweep.search import threshold_result
+from sweep.search import threshold_table
+from sweep.search.threshold_result import ThresholdResult
 from sweep.storage.clock import now_ms
 from sweep.tracking.base import Run, Status, Tracker
 
@@ -34,13 +35,13 @@ class Report:
     """Figures first, then summary.csv and report.html."""
     page: str
     """Path of the cells in charts, on the pages of the store; empty if it has none."""
-    answers: list[threshold_result.Told]
+    answers: list[ThresholdResult]
     """Of a threshold search."""
 
     def text(self) -> str:
         """For the terminal: the table of the answers, if there are any, or of the cells."""
         if self.answers:
-            return threshold_result.text(self.answers)
+            return threshold_table.text(self.answers)
         return f"{text_tables.text(self.entries)}\n\n{verdicts.text(self.entries)}".rstrip()
 
 
@@ -67,7 +68,7 @@ def build(tracker: Tracker, parent: Run, rows: Sequence[Run], output: Path) -> R
     folder = output / f"{told.name}-{parent.key[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
     drawn = draw.draw(tracker, parent, entries, folder)
-    found = draw.answers_of(tracker, parent)
+    answers = draw.answers_of(tracker, parent)
     files = list(drawn.files)
     table = folder / "summary.csv"
     table.write_text(text_tables.csv_text(entries))
@@ -83,7 +84,7 @@ def build(tracker: Tracker, parent: Run, rows: Sequence[Run], output: Path) -> R
                 chart=drawn.chart,
                 notes=_notes([e for e in entries if e.run.status == "FINISHED"]),
                 files=beside,
-                answers=found,
+                answers=answers,
             ),
             encoding="utf-8",
         )
@@ -99,9 +100,9 @@ def build(tracker: Tracker, parent: Run, rows: Sequence[Run], output: Path) -> R
         purpose=told.purpose,
         commit=told.commit,
         figure=f"{FIGURES}/{draw.PREVIEW}" if drawn.images else None,
-        verdicts=threshold_result.lines(found) if found else verdicts.judge(entries).overall,
+        verdicts=threshold_table.lines(answers) if answers else verdicts.judge(entries).overall,
     )
-    return Report(folder=folder, entries=entries, files=files, page=shown, answers=found)
+    return Report(folder=folder, entries=entries, files=files, page=shown, answers=answers)
 
 
 def close(tracker: Tracker, parent: Run, rows: Sequence[Run], cells: int) -> Status:

@@ -1,6 +1,5 @@
 """The figures of a sweep, from the tracking store alone."""
 
-import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from sweep.report.display import display_of
 from sweep.report.figures import curves, gpt, threshold
 from sweep.report.html import charts
 from sweep.results.theory import DEVIATION_WORK
-from sweep.search import threshold_result
+from sweep.search import threshold_result, threshold_table
+from sweep.search.threshold_result import ThresholdResult
 from sweep.tracking.base import Run, Tracker
 
 PREVIEW = "preview.png"
@@ -38,39 +38,40 @@ def draw(tracker: Tracker, parent: Run, entries: Sequence[CellRun], folder: Path
     """Draw a sweep as its `figure` tag says, into the folder."""
     name = parent.tags.get("experiment", "sweep")
     kind = parent.tags.get("figure", "curves")
-    found = answers_of(tracker, parent) if kind == "threshold" else []
-    if found:
-        return _answers(tracker, parent, found, name, folder)
+    answers = answers_of(tracker, parent) if kind == "threshold" else []
+    if answers:
+        return _answers(tracker, parent, answers, name, folder)
     return _cells(tracker, name, kind, [e for e in entries if e.run.status == "FINISHED"], folder)
 
 
-def answers_of(tracker: Tracker, parent: Run) -> list[threshold_result.Told]:
-    """What the threshold search of a sweep has found; nothing if that is not stored."""
+def answers_of(tracker: Tracker, parent: Run) -> list[ThresholdResult]:
+    """The results of the threshold search of a sweep; none if they are not stored."""
     with tempfile.TemporaryDirectory() as scratch:
         try:
             path = tracker.download_artifact(parent.id, threshold_result.FILE, Path(scratch))
         except FileNotFoundError:
             return []
-        found: list[threshold_result.Told] = json.loads(path.read_text())
-        return found
+        return threshold_result.read(path)
 
 
 def _answers(
-    tracker: Tracker, parent: Run, found: Sequence[threshold_result.Told], name: str, folder: Path
+    tracker: Tracker, parent: Run, answers: Sequence[ThresholdResult], name: str, folder: Path
 ) -> Drawn:
-    """The figure of a threshold search, with the latest one of another model beside it."""
-    others: list[threshold_result.Told] = []
+    """The figure of a threshold search, with the latest one of another model next to it."""
+    others: list[ThresholdResult] = []
     for row in tracker.runs(None):
         if row.tags.get("figure") == "threshold" and row.id != parent.id and not others:
             other = answers_of(tracker, row)
-            if other and other[0]["model"] != found[0]["model"]:
-                others = [o for o in other if o["criterion"] == found[0]["criterion"]]
-    figure = threshold.threshold_figure(found, others, f"{name}: {threshold_result.shared(found)}")
+            if other and other[0].model != answers[0].model:
+                others = [o for o in other if o.criterion == answers[0].criterion]
+    title = f"{name}: {threshold_table.shared(answers)}"
+    figure = threshold.threshold_figure(answers, others, title)
     files = curves.save(figure, folder, name)
     curves.preview(figure, folder / PREVIEW)
-    differ = threshold_result.differing(found)
+    differ = threshold_table.differing(answers)
     lines = [
-        f"{threshold_result.label(one, differ)}: {threshold_result.interval(one)}" for one in found
+        f"{threshold_table.label(answer, differ)}: {threshold_table.interval(answer)}"
+        for answer in answers
     ]
     words = "the largest harmless n over N, exact and from runs, and what the probes found: "
     words += "; ".join(lines[: thinning.MOST_ROWS])

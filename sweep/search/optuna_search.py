@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sweep import metrics
 from sweep.cells.cell import Cell
@@ -23,7 +23,8 @@ from sweep.config.search import Optuna
 from sweep.config.validate import ConfigError
 from sweep.grid import cost
 from sweep.grid.expand import expand
-from sweep.search.threshold import Load
+from sweep.search import base as searches
+from sweep.search.base import Load
 from sweep.tracking.base import Run
 
 if TYPE_CHECKING:
@@ -41,11 +42,12 @@ class OptunaSearch:
     bases: Sequence[Cell]
     wanted: Optuna
     seed: int
+    one_round: ClassVar[bool] = False
 
-    @property
-    def key(self) -> str:
-        """What the search is, as text: the same text, the same trials."""
-        return json.dumps([[base.id for base in self.bases], asdict(self.wanted), self.seed])
+    def sweep_id(self, name: str) -> str:
+        """Of the experiment's name, the bases of the studies, their settings and the seed."""
+        studies = [[base.id for base in self.bases], asdict(self.wanted), self.seed]
+        return searches.sweep_id(name, json.dumps(studies))
 
     def ask(self, results: Mapping[str, float]) -> list[Cell]:
         """The trials to run now; none: every study has its trials. Results by id of the cell."""
@@ -61,7 +63,7 @@ class OptunaSearch:
         done = sum(len(self._replay(base, results)[1]) for base in self.bases)
         return f"{done} of {len(self.bases) * self.wanted.trials} trials"
 
-    def plan(self) -> str:
+    def plan(self, states: Mapping[str, str]) -> str:
         """The studies, and what a trial costs."""
         axes = ", ".join(f"{name} {r.low:g}..{r.high:g}" for name, r in self.wanted.axes)
         lines = [
@@ -93,8 +95,8 @@ class OptunaSearch:
         trials = [t for t in self._replay(base, results)[1] if not math.isnan(t[1])]
         return min(trials, key=lambda trial: sign * trial[1], default=None)
 
-    def save(self, results: Mapping[str, float], folder: Path) -> tuple[Path, dict[str, float]]:
-        """Write every trial, and the best of each study as metrics."""
+    def save(self, results: Mapping[str, float], folder: Path) -> dict[str, float]:
+        """Write every trial to optuna.json, and return the best of each study as metrics."""
         found, best_ones = [], dict[str, float]()
         for base in self.bases:
             trials = self._replay(base, results)[1]
@@ -108,9 +110,8 @@ class OptunaSearch:
                 own = self._name(base).replace("=", "_")
                 best_ones[f"best_{self.wanted.metric}/{own}"] = best[1]
                 best_ones |= {f"best_{axis}/{own}": v for axis, v in best[2].items()}
-        path = folder / FILE
-        path.write_text(json.dumps(found, indent=1))
-        return path, best_ones
+        (folder / FILE).write_text(json.dumps(found, indent=1))
+        return best_ones
 
     def _replay(
         self, base: Cell, results: Mapping[str, float]

@@ -1,7 +1,7 @@
 """search=threshold: the largest harmless n of each problem, by runs and by theory.
 
 A problem is a cell without its n, with a level and a generation m. Its probes
-are cells like those of any sweep. What is known of all problems goes to
+are cells like those of any sweep. The results of all problems go to
 threshold.json, from which tables and figures are made.
 """
 
@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +18,20 @@ from numpy.typing import NDArray
 from models.schedules import RULES
 from models.theory import threshold
 from sweep.cells.cell import Cell
-from sweep.cells.outcome import Curves
 from sweep.config.schema import DEFAULTS, Settings
 from sweep.config.validate import ConfigError
 from sweep.grid import cost
 from sweep.grid.expand import expand
 from sweep.grid.memory import check_size
-from sweep.search import bracketing, criteria, threshold_result
-from sweep.search.bracketing import Bracket, Probe, Rules, Value
+from sweep.search import base, bracketing, criteria, threshold_result
+from sweep.search.base import Load
+from sweep.search.bracketing import Probe, Rules, Value
+from sweep.search.threshold_result import (
+    ExactValue,
+    ProbeResult,
+    ThresholdResult,
+    ThresholdTheory,
+)
 from sweep.tracking.base import Run
 
 CAP_RATIO = 10
@@ -34,9 +40,6 @@ CAP = 1000
 """The cap, where none is given and there is no N."""
 SHARE = 10
 """The budget, where none is given: one part in so many of the runs of every n up to the cap."""
-
-Load = Callable[[Collection[str]], Curves]
-"""Names -> those curves of a cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +74,12 @@ class ThresholdSearch:
     """All problems of a sweep, asked together."""
 
     problems: Sequence[Problem]
+    one_round: ClassVar[bool] = False
 
-    @property
-    def key(self) -> str:
-        """What the search is, as text: the same text, the same answers."""
-        return json.dumps([[p.cell.id, p.criterion, asdict(p.rules)] for p in self.problems])
+    def sweep_id(self, name: str) -> str:
+        """Of the experiment's name, and the problems with their rules."""
+        questions = [[p.cell.id, p.criterion, asdict(p.rules)] for p in self.problems]
+        return base.sweep_id(name, json.dumps(questions))
 
     def ask(self, results: Mapping[str, Value]) -> list[Cell]:
         """The cells to run now; none: all that can be known is. Results by id of the cell."""
@@ -104,7 +108,7 @@ class ThresholdSearch:
             f"threshold.budget={4 * most}"
         ]
 
-    def plan(self) -> str:
+    def plan(self, states: Mapping[str, str]) -> str:
         """The questions, and what they can cost at most."""
         rows = [("question", "n", "runs, at most", "core seconds")]
         for problem in self.problems:
@@ -121,13 +125,12 @@ class ThresholdSearch:
         ]
         return "\n".join([*lines, "probes are chosen round by round; those done are not run again"])
 
-    def save(self, results: Mapping[str, Value], folder: Path) -> tuple[Path, dict[str, float]]:
-        """Write what is known, and sum it up; theory is computed here, which can take minutes."""
+    def save(self, results: Mapping[str, Value], folder: Path) -> dict[str, float]:
+        """Write threshold.json, and sum it up; theory is computed here, which can take minutes."""
         shared: dict[str, Callable[[int], float] | None] = {}
-        found = [told(problem, results, shared) for problem in self.problems]
-        path = folder / threshold_result.FILE
-        path.write_text(json.dumps(found, indent=1))
-        return path, _metrics(found)
+        answers = [result_of(problem, results, shared) for problem in self.problems]
+        threshold_result.write(answers, folder / threshold_result.FILE)
+        return _metrics(answers)
 
 
 def summed(found: NDArray[np.float64]) -> Value:
@@ -251,52 +254,54 @@ def _refuse(settings: Settings) -> None:
         raise ConfigError("threshold.m: got 1; allowed: from 2, since p(1) is the same for all n")
 
 
-def told(
+def result_of(
     problem: Problem,
     results: Mapping[str, Value],
     shared: dict[str, Callable[[int], float] | None],
-) -> dict[str, Any]:
-    """All that is known of a problem, as plain data.
+) -> ThresholdResult:
+    """What runs and theory say of a problem.
 
     shared: exact criteria, by cell: several levels ask for the same values.
     """
     rules, cell = problem.rules, problem.cell
     _, known = problem.replay(results)
-    answer: Bracket = bracketing.answer(rules, known)
     pooled = bracketing.pooled(known)
-    return {
-        "name": problem.name,
-        "model": cell.kind.model,
-        "schedule": cell.schedule.name,
-        "criterion": problem.criterion,
-        "level": rules.level,
-        "m": cell.generations,
-        "N": cell.schedule.N,
-        "K": cell.schedule.K,
-        "S0": cell.source.concentration,
-        "s": cell.source.s,
-        "support": cell.source.support,
-        "first": rules.first,
-        "cap": rules.cap,
-        "confidence": rules.confidence,
-        "zone": rules.zone,
-        "found": asdict(answer),
-        "grid_replicates": (rules.cap - rules.first + 1) * rules.replicates,
-        "probes": [
-            [*probe, value.mean, value.sd, *bracketing.interval(rules, probe, value, pooled)]
+    return ThresholdResult(
+        name=problem.name,
+        model=cell.kind.model,
+        schedule=cell.schedule.name,
+        criterion=problem.criterion,
+        level=rules.level,
+        m=cell.generations,
+        N=cell.schedule.N,
+        K=cell.schedule.K,
+        S0=cell.source.concentration,
+        s=cell.source.s,
+        support=cell.source.support,
+        first=rules.first,
+        cap=rules.cap,
+        confidence=rules.confidence,
+        zone=rules.zone,
+        bracket=bracketing.answer(rules, known),
+        grid_replicates=(rules.cap - rules.first + 1) * rules.replicates,
+        probes=tuple(
+            ProbeResult(
+                *probe, value.mean, value.sd, *bracketing.interval(rules, probe, value, pooled)
+            )
             for probe, value in sorted(known.items())
-        ],
-        **_theory(problem, known, shared),
-    }
+        ),
+        theory=_theory(problem, known, shared),
+    )
 
 
 def _theory(
     problem: Problem,
     known: Collection[Probe],
     shared: dict[str, Callable[[int], float] | None],
-) -> dict[str, Any]:
-    """What theory says of a problem; the parts it does not know are absent."""
-    rules, cell, found = problem.rules, problem.cell, dict[str, Any]()
+) -> ThresholdTheory:
+    """What theory says of a problem."""
+    rules, cell = problem.rules, problem.cell
+    theory = ThresholdTheory()
     if cell.id not in shared:
         shared[cell.id] = cell.kind.expectation(problem.criterion, cell)
     value = shared[cell.id]
@@ -307,32 +312,34 @@ def _theory(
                 value, level=rules.level, first=rules.first, cap=rules.cap, below=below,
                 beyond=rules.re_entry,
             )  # fmt: skip
-            found["exact"] = asdict(crossing)
+            theory = replace(theory, exact=crossing)
         except ValueError as error:
-            found["exact_missing"] = str(error)
-        found["exact_values"] = values = []
+            theory = replace(theory, exact_missing=str(error))
+        values = []
         for n in sorted({probe.n for probe in known}):
             with contextlib.suppress(ValueError):  # too large
-                values.append([n, value(n)])
+                values.append(ExactValue(n, value(n)))
+        theory = replace(theory, exact_values=tuple(values))
     forms = cell.kind.closed_forms(problem.criterion, cell, rules.level, rules.cap)
-    return found | dict(forms)
+    return replace(theory, normal=forms.get("normal"), paper=forms.get("paper"))
 
 
-def _metrics(found: Sequence[dict[str, Any]]) -> dict[str, float]:
+def _metrics(results: Sequence[ThresholdResult]) -> dict[str, float]:
     """The answers as metrics of the sweep's run; a name may not hold an equals sign."""
     metrics = {
-        "search/probes": float(sum(one["found"]["probes"] for one in found)),
-        "search/replicates": float(sum(one["found"]["replicates"] for one in found)),
-        "search/grid_replicates": float(sum(one["grid_replicates"] for one in found)),
+        "search/probes": float(sum(result.bracket.probes for result in results)),
+        "search/replicates": float(sum(result.bracket.replicates for result in results)),
+        "search/grid_replicates": float(sum(result.grid_replicates for result in results)),
     }
-    for one in found:
-        own = f"{one['name']} level={one['level']:g}".replace("=", "_")
-        known = threshold_result.some(one) or one["first"] == 1
-        metrics |= {
-            f"harmless_n_{end}/{own}": float(one["found"][end])
-            for end in ("low", "high", "estimate")
-            if one["found"][end] is not None and (end == "high" or known)
-        }
-        if "exact" in one and one["exact"]["n"] >= (one["first"] if one["first"] > 1 else 0):
-            metrics[f"harmless_n_exact/{own}"] = float(one["exact"]["n"])
+    for result in results:
+        name = f"{result.name} level={result.level:g}".replace("=", "_")
+        bracket, exact = result.bracket, result.theory.exact
+        ends = {"high": bracket.high}
+        if result.low_known:
+            ends = {"low": bracket.low, **ends}
+            if bracket.estimate is not None:
+                ends["estimate"] = bracket.estimate
+        metrics |= {f"harmless_n_{end}/{name}": float(n) for end, n in ends.items()}
+        if exact is not None and exact.n >= (result.first if result.first > 1 else 0):
+            metrics[f"harmless_n_exact/{name}"] = float(exact.n)
     return metrics

@@ -99,7 +99,7 @@ def test_the_same_sweep_twice_at_once_is_refused(tmp_path: Path) -> None:
     wait_for_cells(tmp_path, 1)
     second = sweep(tmp_path, *LONG, "cluster=inline")
     assert second.returncode == 2
-    assert "is running on this store already" in second.stderr
+    assert "is already running on this store" in second.stderr
     process.send_signal(signal.SIGTERM)  # what a batch system sends
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

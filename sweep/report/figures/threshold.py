@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from sweep.cells.thinning import chosen
 from sweep.report.figures.curves import BAND, COLOURS, MARKERS, style
-from sweep.search import threshold_result
-from sweep.search.threshold_result import Told
+from sweep.search import threshold_table
+from sweep.search.threshold_result import ThresholdResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,9 @@ SYMBOLS = {
 }  # fmt: skip
 
 
-def threshold_figure(found: Sequence[Told], others: Sequence[Told], title: str) -> "Figure":
+def threshold_figure(
+    answers: Sequence[ThresholdResult], others: Sequence[ThresholdResult], title: str
+) -> "Figure":
     """n*, over N where there is one, against the axis that differs most; then the probes.
 
     others: answers of another model, for comparison.
@@ -33,45 +35,47 @@ def threshold_figure(found: Sequence[Told], others: Sequence[Told], title: str) 
     panels = 2 + bool(others)
     figure = Figure(figsize=(4.6 * panels + 0.4, 4.4), layout="constrained")
     axes = list(figure.subplots(1, panels, squeeze=False).flat)
-    _draw_answers(axes[0], found, others)
-    _draw_probes(axes[1], found)
+    _draw_answers(axes[0], answers, others)
+    _draw_probes(axes[1], answers)
     if others:
         _draw_probes(axes[2], others)
     figure.suptitle(title, fontsize=12)
     return figure
 
 
-def _draw_answers(axes: "Axes", found: Sequence[Told], others: Sequence[Told]) -> None:
-    over = "N" if all(one["N"] for one in [*found, *others]) else None
-    x = _axis(found)
-    others = [one for one in others if one[x]]
-    rest = [key for key in threshold_result.differing(found) if key != x]
-    series: dict[str, list[Told]] = {}
-    for one in found:
-        series.setdefault(threshold_result.label(one, rest) if rest else "", []).append(one)
+def _draw_answers(
+    axes: "Axes", answers: Sequence[ThresholdResult], others: Sequence[ThresholdResult]
+) -> None:
+    per_N = all(answer.N for answer in [*answers, *others])
+    x = _axis(answers)
+    others = [answer for answer in others if x in answer.axes]
+    rest = [key for key in threshold_table.differing(answers) if key != x]
+    series: dict[str, list[ThresholdResult]] = {}
+    for answer in answers:
+        series.setdefault(threshold_table.label(answer, rest) if rest else "", []).append(answer)
     names = list(series)
     drawn = False
     for k in chosen(len(names), MOST_SERIES):
         colour = COLOURS[k % len(COLOURS)]
-        ones = sorted(series[names[k]], key=lambda one: one[x])
-        known = [one for one in ones if threshold_result.exactly(one)]
-        drawn = drawn or bool(known)
+        members = sorted(series[names[k]], key=lambda answer: answer.axes[x])
+        exact = [(answer, n) for answer in members if (n := answer.exact_n) is not None]
+        drawn = drawn or bool(exact)
         axes.plot(
-            [one[x] for one in known],
-            [_over(one, one["exact"]["n"], over) for one in known],
-            color=colour, ls="--", lw=1.6, label=f"{names[k]} exact".strip() if known else "_",
+            [answer.axes[x] for answer, _ in exact],
+            [_over(answer, n, per_N) for answer, n in exact],
+            color=colour, ls="--", lw=1.6, label=f"{names[k]} exact".strip() if exact else "_",
         )  # fmt: skip
-        _intervals(axes, ones, x, over, colour, MARKERS[k % len(MARKERS)], names[k] or "runs")
+        _intervals(axes, members, x, per_N, colour, MARKERS[k % len(MARKERS)], names[k] or "runs")
     if others:
-        name = f"{others[0]['model'].upper()}, level {others[0]['level']:g}"
-        _intervals(axes, others, x, over, "#000000", "*", name)
+        name = f"{others[0].model.upper()}, level {others[0].level:g}"
+        _intervals(axes, others, x, per_N, "#000000", "*", name)
     axes.set_xscale("log")
-    if drawn or any(threshold_result.some(one) for one in [*found, *others]):
+    if drawn or any(answer.any_below for answer in [*answers, *others]):
         axes.set_yscale("log")
     axes.set_xlabel(NAMES.get(x, x))
-    axes.set_ylabel("critical ratio $n^*/N$" if over else "largest harmless $n^*$")
-    _plain(axes, sorted({one[x] for one in [*found, *others]}))
-    paper = [one["paper"] for one in found if "paper" in one]
+    axes.set_ylabel("critical ratio $n^*/N$" if per_N else "largest harmless $n^*$")
+    _plain(axes, sorted({answer.axes[x] for answer in [*answers, *others]}))
+    paper = [bound for answer in answers if (bound := answer.theory.paper) is not None]
     if paper and max(paper) < 1:
         axes.set_title("eq. (11) of the paper is vacuous at all of these", fontsize=9, color="#555")
     style(axes)
@@ -95,58 +99,55 @@ def _plain(axes: "Axes", at: Sequence[float]) -> None:
 
 def _intervals(
     axes: "Axes",
-    ones: Sequence[Told],
+    answers: Sequence[ThresholdResult],
     x: str,
-    over: str | None,
+    per_N: bool,
     colour: str,
     marker: str,
     name: str,
 ) -> None:
     """Bars from one end of the interval to the other, with the estimate; arrows where capped."""
     for capped in (False, True):
-        some = [o for o in ones if o["found"]["capped"] is capped and threshold_result.some(o)]
-        if not some:
+        shown = [a for a in answers if a.bracket.capped is capped and a.any_below]
+        if not shown:
             continue
-        middle = [_over(one, one["found"]["estimate"] or one["found"]["low"], over) for one in some]
-        low = [m - _over(o, o["found"]["low"], over) for m, o in zip(middle, some, strict=True)]
-        high = [_over(o, o["found"]["high"], over) - m for m, o in zip(middle, some, strict=True)]
+        middle = [_over(a, a.bracket.estimate or a.bracket.low, per_N) for a in shown]
+        low = [m - _over(a, a.bracket.low, per_N) for m, a in zip(middle, shown, strict=True)]
+        high = [_over(a, a.bracket.high, per_N) - m for m, a in zip(middle, shown, strict=True)]
         axes.errorbar(
-            [one[x] for one in some], middle,
+            [a.axes[x] for a in shown], middle,
             yerr=[[max(0.0, v) for v in low], [max(0.0, v) for v in high]],
             color=colour, marker="^" if capped else marker, ls="none", ms=6, capsize=3,
             label=f"{name}, beyond the cap" if capped else name,
         )  # fmt: skip
 
 
-def _draw_probes(axes: "Axes", found: Sequence[Told]) -> None:
+def _draw_probes(axes: "Axes", answers: Sequence[ThresholdResult]) -> None:
     """What the probes found against n, or n/N, with the exact criterion and the level."""
     from matplotlib.ticker import NullFormatter
 
-    by_cell: dict[str, Told] = {}
-    for one in found:  # levels of one cell share their exact curve; one of them is drawn
-        by_cell.setdefault(one["name"], one)
+    by_cell: dict[str, ThresholdResult] = {}
+    for answer in answers:  # levels of one cell share their exact curve; one of them is drawn
+        by_cell.setdefault(answer.name, answer)
     names = list(by_cell)
-    over = "N" if all(one["N"] for one in found) else None
+    per_N = all(answer.N for answer in answers)
     for k, index in enumerate(chosen(len(names), MOST_PROBED)):
-        one = by_cell[names[index]]
-        probes = {n: (mean, low, high) for n, _, mean, _, low, high in one["probes"]}
-        at = [_over(one, n, over) for n in probes]
-        means = [mean for mean, _, _ in probes.values()]
-        bars = [
-            [mean - low for mean, low, _ in probes.values()],
-            [high - mean for mean, _, high in probes.values()],
-        ]
-        keys = [key for key in threshold_result.differing(found) if key != "level"]
+        answer = by_cell[names[index]]
+        probes = list({probe.n: probe for probe in answer.probes}.values())  # the one with most R
+        at = [_over(answer, probe.n, per_N) for probe in probes]
+        means = [probe.mean for probe in probes]
+        bars = [[p.mean - p.low for p in probes], [p.high - p.mean for p in probes]]
+        keys = [key for key in threshold_table.differing(answers) if key != "level"]
         axes.errorbar(
             at, means, yerr=bars, color=COLOURS[k], marker=MARKERS[k], ls="none", ms=4, capsize=2,
-            elinewidth=0.8, label=threshold_result.label(one, keys) if keys else "probes",
+            elinewidth=0.8, label=threshold_table.label(answer, keys) if keys else "probes",
         )  # fmt: skip
-        line = sorted(one.get("exact_values", []))
+        line = sorted(answer.theory.exact_values or ())
         axes.plot(
-            [_over(one, n, over) for n, _ in line], [v for _, v in line], color=COLOURS[k],
+            [_over(answer, n, per_N) for n, _ in line], [v for _, v in line], color=COLOURS[k],
             ls="--", lw=1.4,
         )  # fmt: skip
-    for level in sorted({one["level"] for one in found}):
+    for level in sorted({answer.level for answer in answers}):
         axes.axhline(level, color=BAND, lw=1)
         axes.annotate(
             f"level {level:g}", (1, level), xycoords=("axes fraction", "data"), fontsize=8,
@@ -155,20 +156,21 @@ def _draw_probes(axes: "Axes", found: Sequence[Told]) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("$n / N$" if over else "samples per generation $n$")
-    axes.set_ylabel(SYMBOLS[found[0]["criterion"]])
-    model = "GPT" if found[0]["model"] == "gpt" else "statistical model"
+    axes.set_xlabel("$n / N$" if per_N else "samples per generation $n$")
+    axes.set_ylabel(SYMBOLS[answers[0].criterion])
+    model = "GPT" if answers[0].model == "gpt" else "statistical model"
     axes.set_title(f"probes, {model}; bars as the search sees them", fontsize=10)
     style(axes)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, frameon=False)
 
 
-def _axis(found: Sequence[Told]) -> str:
+def _axis(answers: Sequence[ThresholdResult]) -> str:
     """The axis with most values; N before others."""
-    usable = [axis for axis in NAMES if all(one[axis] for one in found)]
-    return max(usable, key=lambda axis: len({one[axis] for one in found}))
+    usable = [axis for axis in NAMES if all(axis in answer.axes for answer in answers)]
+    return max(usable, key=lambda axis: len({answer.axes[axis] for answer in answers}))
 
 
-def _over(one: Told, n: float, over: str | None) -> float:
-    return n / one[over] if over else n
+def _over(answer: ThresholdResult, n: float, per_N: bool) -> float:
+    """n, or n/N."""
+    return n / answer.N if per_N and answer.N else n

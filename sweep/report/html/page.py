@@ -20,9 +20,9 @@ from sweep.report.cell_runs import CellRun
 from sweep.report.display import Display, display_of
 from sweep.report.html.tables import Column, HtmlTable, of_answers, sheet, side_by_side
 from sweep.report.verdicts import judge
-from sweep.search.threshold_result import LEGEND as LEGEND_OF_ANSWERS
-from sweep.search.threshold_result import Told as Answered
-from sweep.search.threshold_result import scaling
+from sweep.search.scaling import scaling
+from sweep.search.threshold_result import ThresholdResult
+from sweep.search.threshold_table import LEGEND as LEGEND_OF_ANSWERS
 from sweep.tracking.base import Run
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -108,7 +108,7 @@ def page(
     chart: Mapping[str, Any],
     notes: Sequence[str],
     files: Sequence[Path],
-    answers: Sequence[Answered] = (),
+    answers: Sequence[ThresholdResult] = (),
 ) -> str:
     """The page of one sweep.
 

@@ -10,7 +10,8 @@ from sweep.report.cell_runs import CellRun
 from sweep.report.display import display_of
 from sweep.report.numbers import Number
 from sweep.report.verdicts import Verdict, about, rounded
-from sweep.search import threshold_result
+from sweep.search import threshold_table
+from sweep.search.threshold_result import ThresholdResult
 
 PM = " ± "
 TITLES = {"sigma": "sigma", "deviation": "deviation", "time": "E[T]"}
@@ -64,16 +65,16 @@ def sheet(entries: Sequence[CellRun], verdict: Verdict, caption: str) -> HtmlTab
     )
 
 
-def of_answers(found: Sequence[threshold_result.Told]) -> HtmlTable:
+def of_answers(answers: Sequence[ThresholdResult]) -> HtmlTable:
     """A line for each answer of a threshold search."""
-    heads, *rows = threshold_result.sheet(found)
+    heads, *rows = threshold_table.sheet(answers)
     columns = [
         Column(group="", head=head, values=[row[k] for row in rows])
         for k, head in enumerate(heads)
         if k
     ]
     return HtmlTable(
-        caption=f"n* of {threshold_result.shared(found)}",
+        caption=f"n* of {threshold_table.shared(answers)}",
         names=[row[0] for row in rows],
         columns=columns,
     )

@@ -15,6 +15,7 @@ from models.source import Source
 from models.theory import deviation, threshold
 from sweep.search import bracketing, threshold_result
 from sweep.search.bracketing import Probe, Rules, Value
+from sweep.search.threshold_result import ThresholdResult
 from tests.helpers.configs import settings
 from tests.helpers.shells import sweep
 
@@ -186,10 +187,9 @@ def test_few_runs_have_the_freedom_of_one_probe() -> None:
 # --- whole sweeps ---------------------------------------------------------------------
 
 
-def told(folder: Path) -> list[threshold_result.Told]:
+def answers(folder: Path) -> list[ThresholdResult]:
     (path,) = folder.glob("**/mlflow-artifacts/**/threshold.json")
-    found: list[threshold_result.Told] = json.loads(path.read_text())
-    return found
+    return threshold_result.read(path)
 
 
 SMALL = (
@@ -205,17 +205,20 @@ def test_a_search_is_a_sweep_that_resumes(tmp_path: Path) -> None:
     """
     first = sweep(tmp_path, *SMALL)
     assert first.returncode == 0, first.stderr
-    found = told(tmp_path)
-    for one in found:
-        assert one["found"]["low"] <= one["exact"]["n"] <= one["found"]["high"]
-        assert one["found"]["replicates"] <= one["grid_replicates"] / 10
+    found = answers(tmp_path)
+    assert len(found) == 2
+    for answer in found:
+        exact, bracket = answer.theory.exact, answer.bracket
+        assert exact is not None
+        assert bracket.low <= exact.n <= bracket.high
+        assert bracket.replicates <= answer.grid_replicates / 10
     assert "vacuous" in first.stdout
     lines = [line for line in first.stdout.splitlines() if not line.startswith("http")]
     assert max(map(len, lines)) <= 80
     again = sweep(tmp_path, *SMALL)
     assert again.returncode == 0, again.stderr
     assert "of them before" in again.stdout
-    assert told(tmp_path) == found
+    assert answers(tmp_path) == found
 
 
 @pytest.mark.parametrize(
@@ -258,11 +261,13 @@ def test_a_single_real_sample_and_schedules_without_any(tmp_path: Path) -> None:
         tmp_path, "+experiment=threshold", "grid.schedule=[full,partial]", "grid.N=[1,9]", *options
     )
     assert both.returncode == 0, both.stderr
-    found = {(one["schedule"], one["N"]): one for one in told(tmp_path)}
-    assert found["partial", 1]["found"]["capped"]
-    assert found["partial", 1]["exact"]["capped"]
+    found = {(answer.schedule, answer.N): answer for answer in answers(tmp_path)}
+    single = found["partial", 1]
+    assert single.bracket.capped
+    assert single.theory.exact is not None
+    assert single.theory.exact.capped
     assert ("full", None) in found
-    assert len({one["name"] for one in found.values()}) == 3
+    assert len({answer.name for answer in found.values()}) == 3
 
 
 def test_a_first_n_that_is_above_is_no_answer(tmp_path: Path) -> None:
@@ -276,24 +281,9 @@ def test_a_first_n_that_is_above_is_no_answer(tmp_path: Path) -> None:
     assert line.split().count("<") == 2
     assert line.split().count("20") == 2
     assert "notice: optuna.trials: used by search=optuna alone: ignored" in found.stdout
-    assert not [row for row in told(tmp_path) if threshold_result.exactly(row)]
-
-
-def test_scaling_law_is_recovered() -> None:
-    """n* = N^1.5 level^2 up to rounding to whole n: exponents within their own intervals."""
-    made = [
-        {
-            "first": 1, "schedule": "partial", "K": None, "N": N, "S0": 0.1,
-            "support": 52, "m": 10, "level": level,
-            "exact": {"n": round(N**1.5 * level**2), "capped": False},
-            "found": {"capped": True, "estimate": None},
-        }
-        for N in (200, 400, 800, 1600)
-        for level in (0.1, 0.2, 0.3)
-    ]  # fmt: skip
-    (law,) = threshold_result.scaling(made)
-    assert law.exponents["N"][0] == pytest.approx(1.5, abs=0.01)
-    assert law.exponents["level"][0] == pytest.approx(2.0, abs=0.01)
+    (answer,) = answers(tmp_path)
+    assert answer.theory.exact is not None
+    assert answer.exact_n is None
 
 
 def test_settings_of_the_experiment() -> None:

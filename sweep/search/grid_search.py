@@ -1,0 +1,79 @@
+"""search=grid: every cell of the grid, asked for once. The results change nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from sweep.cells import cell as cells_of
+from sweep.cells import thinning
+from sweep.cells.cell import Cell
+from sweep.config.schema import Settings
+from sweep.grid import cost
+from sweep.grid.expand import expand
+from sweep.search.base import Load
+from sweep.tracking.base import Run
+
+MEANINGS = {
+    "there": "finished by another sweep of this experiment, and taken from it",
+    "partial": "begun, and gone on with",
+    "stale": "finished by a version of this program that gave other bits: run anew",
+}
+"""State of a cell -> what it means, where that is not plain."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridSearch:
+    """All cells of a sweep, in one round."""
+
+    cells: Sequence[Cell]
+    one_round: ClassVar[bool] = True
+
+    def sweep_id(self, name: str) -> str:
+        """Of the experiment's name and the cells, in whatever order."""
+        return cells_of.sweep_id(name, list(self.cells))
+
+    def ask(self, results: Mapping[str, None]) -> list[Cell]:
+        """The cells without a result: all, and then none."""
+        return [cell for cell in self.cells if cell.id not in results]
+
+    def value(self, cell: Cell, row: Run, load: Load) -> None:
+        """Nothing: no other cell depends on it."""
+
+    def state(self, results: Mapping[str, None]) -> str:
+        """Empty: the count of cells says it."""
+        return ""
+
+    def plan(self, states: Mapping[str, str]) -> str:
+        """Some or all cells with their states, and what the others cost."""
+        shown = thinning.shown(len(self.cells))
+        width = max(len(self.cells[i].name) for i in shown)
+        lines = [f"{'cell':<{width}}  {'id':<12}  {'state':<7}  core seconds"]
+        for i in shown:
+            cell = self.cells[i]
+            state = states.get(cell.id, "to do")
+            lines.append(f"{cell.name:<{width}}  {cell.id}  {state:<7}  {cost.seconds(cell):12.2f}")
+        if len(shown) < len(self.cells):
+            lines.append(f"{len(shown)} of {len(self.cells)} cells shown")
+        todo = [cell for cell in self.cells if states.get(cell.id) not in ("done", "there")]
+        seconds = sum(cost.seconds(cell) for cell in todo)
+        lines.append(
+            f"{len(todo)} of {len(self.cells)} cells to do, about {seconds:.1f} core seconds"
+        )
+        seen = set(states.values())
+        lines += [f"{state}: {meaning}" for state, meaning in MEANINGS.items() if state in seen]
+        return "\n".join(lines)
+
+    def words(self, results: Mapping[str, None]) -> list[str]:
+        """None: the table of the cells says it."""
+        return []
+
+    def save(self, results: Mapping[str, None], folder: Path) -> dict[str, float]:
+        """Nothing is written: the cells are the answer."""
+        return {}
+
+
+def search(settings: Settings, text: str | None) -> tuple[GridSearch, list[str]]:
+    """The grid that the settings ask for, and notices. Raises ConfigError."""
+    cells, notices = expand(settings, text)
+    return GridSearch(cells=cells), notices

@@ -1,0 +1,24 @@
+"""The searches there are, by the value of `search`; a new one is a module and a line here."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sweep.config.schema import Settings
+from sweep.search import grid_search, optuna_search, threshold
+from sweep.search.base import Search
+
+
+class SearchKind(NamedTuple):
+    """How a search is made."""
+
+    search: Callable[[Settings, str | None], tuple[Search[Any], list[str]]]
+    """(settings, corpus) -> the search and notices; raises ConfigError."""
+    section: str | None = None
+    """The section of the config that no other search uses."""
+
+
+SEARCHES = {
+    "grid": SearchKind(grid_search.search),
+    "threshold": SearchKind(threshold.search, section="threshold"),
+    "optuna": SearchKind(optuna_search.search, section="optuna"),
+}
