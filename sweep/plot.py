@@ -127,7 +127,7 @@ def last(table: "pd.DataFrame", metric: str = "deviation", against: str = "n") -
         error = None
         if _given(rows, f"{metric}_se") and "run" not in rows:
             error = at[f"{metric}_se"].mean()
-        draw.draw_points(axes, x, mean, error, k=k, name=name, joined=True)
+        draw.draw_points(axes, x, mean, error, k=k, name=name or "mean of runs", joined=True)
         if _given(rows, f"{metric}_exact"):
             exact = at[f"{metric}_exact"].first()
             draw.draw_theory(axes, x, exact, "exact", colour="black", lw=1.0)

@@ -89,9 +89,9 @@ def draw_together(axes: "Axes", cells: Sequence[tuple[str, Series]], label: str)
         axes.plot(m, series.mean, **look(k), markevery=(k % every, every), ms=5, lw=1.6, label=name)
         if series.exact is not None:
             draw_theory(axes, m, series.exact, "exact", colour="black", lw=1.0)
-    levels = {series.level for _, series in cells if series.level}
-    if len(levels) == 1:
-        draw_level(axes, *levels.pop())
+    levels = {series.level for _, series in cells}
+    if len(levels) == 1 and (level := levels.pop()):
+        draw_level(axes, *level)
     generation_axis(axes, max((int(s.generations[-1]) for _, s in cells), default=1))
     axes.set_ylabel(f"mean {label}", fontsize=11)
     from_zero(axes)
@@ -111,7 +111,7 @@ def draw_theory(
     own, dash, name = THEORY[kind]
     lonely = np.isfinite(np.asarray(values, dtype=np.float64)).sum() == 1
     axes.plot(
-        x, values, color=colour or own, lw=lw, ls=dash, marker="_" if lonely else "", ms=16,
+        x, values, color=colour or own, lw=lw, ls=dash, marker="_" if lonely else "", ms=16, mew=1.8,
         zorder=4, label=name,
     )  # fmt: skip
 
@@ -141,12 +141,18 @@ def draw_level(axes: "Axes", name: str, value: float) -> None:
 
 def generation_axis(axes: "Axes", last: int) -> None:
     """Generations 1 to `last`, with room for the markers at both ends."""
+    room = 0.02 * (last - 1) if last > 1 else 0.5
+    axes.set_xlim(1 - min(room, 0.5), last + room)  # without generation 0
+    whole_ticks(axes)
+    axes.set_xlabel("generation $m$")
+
+
+def whole_ticks(axes: "Axes") -> None:
+    """Whole numbers along the x axis."""
     from matplotlib.ticker import MaxNLocator
 
-    room = 0.02 * (last - 1) if last > 1 else 0.5
-    axes.set_xlim(1 - room, last + room)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))
-    axes.set_xlabel("generation $m$")
+    locator = MaxNLocator(nbins="auto", integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+    axes.xaxis.set_major_locator(locator)
 
 
 def grid_axis(axes: "Axes", name: str, values: Sequence[float], *, log: bool) -> None:
@@ -162,10 +168,13 @@ def grid_axis(axes: "Axes", name: str, values: Sequence[float], *, log: bool) ->
 
 
 def from_zero(axes: "Axes") -> None:
-    """From zero to above all that was drawn, here and on axes that share the scale."""
+    """From zero to above all that was drawn, here and on axes that share the scale.
+
+    To 1 where all is as good as zero, such as a probability of 1e-59.
+    """
     tops = [other.dataLim.y1 for other in axes.get_shared_y_axes().get_siblings(axes)]
     top = max((y for y in tops if np.isfinite(y)), default=0.0)
-    axes.set_ylim(0, 1.05 * top if top > 0 else 1.0)
+    axes.set_ylim(0, 1.05 * top if top > 1e-9 else 1.0)
 
 
 def style(axes: "Axes") -> None:

@@ -67,7 +67,6 @@ def _draw_deviation(axes: "Axes", panels: Sequence[CellCurves]) -> None:
 def _draw_losses(axes: "Axes", panel: CellCurves) -> None:
     """Validation loss against the step of training, a line for each generation, mean over runs."""
     from matplotlib import colormaps
-    from matplotlib.ticker import MaxNLocator
 
     curves = panel.curves["loss_curve/val"].mean(axis=0)
     M = len(curves)
@@ -80,7 +79,7 @@ def _draw_losses(axes: "Axes", panel: CellCurves) -> None:
             label=f"$m = {m}$" if ends else None,
         )  # fmt: skip
     draw.draw_level(axes, TRUTH, float(panel.curves["truth/loss/val"]))
-    axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))
+    draw.whole_ticks(axes)
     axes.set_xlabel("step of training")
     axes.set_ylabel("validation loss, nats")
     axes.set_title(panel.title, fontsize=10)
