@@ -9,9 +9,11 @@ from sweep.cells import thinning
 from sweep.cells.labels import labels
 from sweep.config.validate import ConfigError
 from sweep.report import cell_curves
-from sweep.report.cell_curves import LITTLE_WORK
+from sweep.report.cell_curves import LITTLE_WORK, CellCurves
 from sweep.report.cell_runs import CellRun, cell_runs
-from sweep.report.figures import curves
+from sweep.report.figures.axes import COLOURS
+from sweep.report.figures.curves import schedules_figure
+from sweep.report.figures.files import save
 from sweep.report.find import Sweeps
 from sweep.report.html import charts, page
 from sweep.tracking.base import Tracker
@@ -23,7 +25,7 @@ FEWEST_CURVES = 3
 def build(picked: Sweeps, output: Path) -> list[Path]:
     """Write the page of several sweeps, and its figure: the files. Raises ConfigError."""
     sweeps: list[page.ReportContext] = []
-    drawn: list[list[cell_curves.CellCurves]] = []
+    drawn: list[list[CellCurves]] = []
     each = max(FEWEST_CURVES, charts.MOST_CELLS // len(picked))
     for tracker, parent in picked:
         entries = cell_runs(tracker.runs(parent.id))
@@ -44,9 +46,7 @@ def build(picked: Sweeps, output: Path) -> list[Path]:
     return [*files, html]
 
 
-def _panels(
-    tracker: Tracker, entries: Sequence[CellRun], most: int
-) -> list[cell_curves.CellCurves]:
+def _panels(tracker: Tracker, entries: Sequence[CellRun], most: int) -> list[CellCurves]:
     done = [entry for entry in entries if entry.run.status == "FINISHED"]
     names = labels([entry.cell for entry in done])[0] if done else []
     work = dict.fromkeys(thinning.chosen(len(done), most), LITTLE_WORK)
@@ -54,10 +54,10 @@ def _panels(
 
 
 def _figure(
-    drawn: Sequence[Sequence[cell_curves.CellCurves]], letters: Sequence[str], folder: Path
+    drawn: Sequence[Sequence[CellCurves]], letters: Sequence[str], folder: Path
 ) -> tuple[list[Path], list[tuple[Path, str]]]:
     """The means of all sweeps on the same axes, for paper."""
-    most = max(2, len(curves.COLOURS) // len(drawn))
+    most = max(2, len(COLOURS) // len(drawn))
     lines = [
         replace(own[i], title=f"{name}: {own[i].title}")
         for name, own in zip(letters, drawn, strict=True)
@@ -65,10 +65,10 @@ def _figure(
     ]
     if not lines:
         return [], []
-    lines = [lines[i] for i in thinning.chosen(len(lines), len(curves.COLOURS))]
+    lines = [lines[i] for i in thinning.chosen(len(lines), len(COLOURS))]
     count = sum(map(len, drawn))
     title = "side by side" + (f": {len(lines)} of {count} cells" if len(lines) < count else "")
-    files = curves.save(curves.schedules_figure(lines, title), folder, "compare")
+    files = save(schedules_figure(lines, title), folder, "compare")
     names = ", ".join(panel.title for panel in lines)
     words = f"mean sigma and deviation against the generation for {names}"
     return files, [(files[0], words)]

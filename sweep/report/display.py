@@ -24,8 +24,6 @@ class Display(Protocol):
     """Whether collapse times, and shares of collapsed runs, are shown."""
     figure: str | None
     """The figure of its sweeps, whatever their setting says; None: as it says."""
-    curves: Sequence[str]
-    """The stored curves that its figures use."""
     last_colours: bool
     """Whether its cells take their colours from the end of the palette, so that they differ from
     those of another kind on the same chart."""

@@ -12,7 +12,11 @@ from sweep.report import cell_curves
 from sweep.report.cell_curves import LITTLE_WORK
 from sweep.report.cell_runs import CellRun
 from sweep.report.display import display_of
-from sweep.report.figures import curves, gpt, threshold
+from sweep.report.figures import threshold
+from sweep.report.figures.against_n import overview_figure, series_name
+from sweep.report.figures.axes import COLOURS
+from sweep.report.figures.files import preview, save
+from sweep.report.figures.registry import FIGURES
 from sweep.report.html import charts
 from sweep.results.theory import DEVIATION_WORK
 from sweep.search import threshold_result, threshold_table
@@ -66,8 +70,8 @@ def _answers(
                 others = [o for o in other if o.criterion == answers[0].criterion]
     title = f"{name}: {threshold_table.shared(answers)}"
     figure = threshold.threshold_figure(answers, others, title)
-    files = curves.save(figure, folder, name)
-    curves.preview(figure, folder / PREVIEW)
+    files = save(figure, folder, name)
+    preview(figure, folder / PREVIEW)
     differ = threshold_table.differing(answers)
     lines = [
         f"{threshold_table.label(answer, differ)}: {threshold_table.interval(answer)}"
@@ -84,47 +88,31 @@ def _cells(tracker: Tracker, name: str, kind: str, done: Sequence[CellRun], fold
         return Drawn()
     display = display_of([entry.cell for entry in done])
     kind = display.figure or ("curves" if kind == "gpt" else kind)
+    drawing = FIGURES.get(kind, FIGURES["curves"])
     names, shared = labels.labels([e.cell for e in done])
-    most = thinning.MOST_PANELS if kind in curves.ROWS else len(done)
-    picked = chosen(len(done), most)
+    picked = chosen(len(done), drawing.most or len(done))
     charted = thinning.shown(len(done))
-    work = dict.fromkeys(charted, LITTLE_WORK)
-    if kind != "collapse_time":
-        work |= dict.fromkeys(picked, DEVIATION_WORK)
-    work |= {i: 0 for i in picked if i not in work}
-    loaded = cell_curves.load(tracker, done, names, {*display.curves, *charts.NEEDED}, work)
+    work = dict.fromkeys(picked, DEVIATION_WORK if drawing.deviation else 0)
+    work |= {i: LITTLE_WORK for i in charted if not work.get(i)}
+    loaded = cell_curves.load(tracker, done, names, {*drawing.stored, *charts.NEEDED}, work)
     shown = [loaded[i] for i in picked if i in loaded]
     if not shown:
         return Drawn()
+    if kind == "simplex" and "laws" not in shown[0].curves:
+        drawing = KINDS["curves"]
     title = shared if name in shared.split(", ") else f"{name} ({shared})" if shared else name
     if len(shown) < len(done):
         title += f": {len(shown)} of {len(done)} cells"
-    of = _some([panel.title for panel in shown])
-    if kind == "gpt":
-        figure = gpt.gpt_figure(shown, title)
-        words = f"deviation against the generation, and validation losses, for {of}"
-    elif kind == "simplex" and "laws" in shown[0].curves:
-        figure = curves.simplex_figure(shown[0], title)
-        words = f"the laws of all contexts on the simplex over generations, for {names[0]}"
-    elif kind == "collapse_time":
-        figure = curves.collapse_time_figure(shown, title)
-        words = "mean collapse time against n, with its exact value and lower bound"
-    elif kind == "schedules":
-        figure = curves.schedules_figure(shown, title)
-        words = f"mean sigma and deviation against the generation for {of}"
-    else:
-        figure = curves.curves_figure(shown, title, curves.ROWS.get(kind, curves.ROWS["curves"]))
-        words = f"sigma and deviation against the generation, with theory, for {of}"
-    files = curves.save(figure, folder, name)
-    curves.preview(figure, folder / PREVIEW)
+    figure = drawing.draw(shown, title)
+    files = save(figure, folder, name)
+    preview(figure, folder / PREVIEW)
+    words = drawing.words.format(cells=_some([p.title for p in shown]), first=shown[0].title)
     images = [(files[0], f"{words}. The table has the numbers of the last generation.")]
-    series = {curves.series(e.cell) for e in done}
-    if len(done) > 1 and kind == "curves" and len(series) <= len(curves.COLOURS):
+    alike = {series_name(e.cell) for e in done}
+    if len(done) > 1 and kind == "curves" and len(alike) <= len(COLOURS):
         title = f"{name}: generation {done[0].cell.generations}, all cells"
-        overview = curves.overview_figure(
-            [e.cell for e in done], [e.run.metrics for e in done], title
-        )
-        files += curves.save(overview, folder, f"{name}-overview")
+        overview = overview_figure([e.cell for e in done], [e.run.metrics for e in done], title)
+        files += save(overview, folder, f"{name}-overview")
         images.append((files[2], "sigma and deviation of the last generation against n"))
     data = charts.data([[loaded[i] for i in charted if i in loaded]], [""])
     return Drawn(files=files, images=images, chart=data)

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from sweep.report import mlflow_views, text_tables
 from sweep.report.cell_runs import CellRun
-from sweep.report.figures import curves
+from sweep.report.figures.axes import COLOURS
 from sweep.report.mlflow_views import NAMED
 from sweep.tracking.base import Run, Tracker
 
@@ -30,7 +30,7 @@ def display(
     metrics = {key for entry in entries for key in entry.run.metrics}
     own = {view: mlflow_views.of_sweep(cells, metrics, parent.id, grouped=grouped)}
     runs = tracker.arrange({**own, **mlflow_views.named(cells, metrics, parent.start_ms)})
-    own_colours = [] if grouped else mlflow_views.colours(cells, curves.COLOURS)
+    own_colours = [] if grouped else mlflow_views.colours(cells, COLOURS)
     for entry, colour in zip(entries, own_colours, strict=False):
         if entry.run.tags.get("mlflow.runColor") != colour:
             tracker.set_tags(entry.run.id, {"mlflow.runColor": colour})

@@ -15,18 +15,32 @@ from sweep.cells.outcome import Curves, Theory
 from sweep.cells.thinning import MOST_STEPS, steps
 from sweep.tracking.base import Point
 
+Floats = NDArray[np.float64]
+
+
+def mean_and_error(values: Floats) -> tuple[Floats, Floats | None]:
+    """Mean of (R, ..) over runs, and its standard error; None for one run."""
+    R = len(values)
+    return values.mean(0), values.std(0, ddof=1) / np.sqrt(R) if R > 1 else None
+
+
+def quantile_band(values: Floats) -> tuple[Floats, Floats]:
+    """The 5% and 95% quantiles of (R, ..) over runs."""
+    low, high = np.quantile(values, (0.05, 0.95), axis=0)
+    return low, high
+
 
 def points(cell: Cell, curves: Curves, theory: Theory, most: int = MOST_STEPS) -> list[Point]:
     """The metrics of every sent generation, of at most `most`, with those of its kind."""
     at = steps(cell.generations, most)
     at = at[at <= curves["sigma"].shape[1]]  # of a cell that is still at work
-    rows: dict[str, NDArray[np.float64]] = {}
+    rows: dict[str, Floats] = {}
     for name in ("sigma", "deviation"):
         values = curves[name][:, at - 1].astype(np.float64)
-        rows[f"{name}/mean"] = values.mean(0)
-        if cell.replicates > 1:
-            rows[f"{name}/se"] = values.std(0, ddof=1) / np.sqrt(cell.replicates)
-        rows[f"{name}/q05"], rows[f"{name}/q95"] = np.quantile(values, (0.05, 0.95), axis=0)
+        rows[f"{name}/mean"], se = mean_and_error(values)
+        if se is not None:
+            rows[f"{name}/se"] = se
+        rows[f"{name}/q05"], rows[f"{name}/q95"] = quantile_band(values)
     for name in ("p_max", "deviation_p0", "support", "entropy", "js_p0", "tail"):
         rows[f"{name}/mean"] = curves[name][:, at - 1].mean(0)
     rows |= cell.kind.rows(cell, curves, at)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sweep.report.figures import curves
+from sweep.report.figures.files import PREVIEW
 from tests.helpers import browser, shells
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def test_the_run_of_a_sweep_says_what_was_asked_and_found(
     table = [line.split() for line in swept[1].splitlines() if re.match("(full|partial) n=", line)]
     assert [row.split() for row in rows[1:]] == table
     assert len(table) == len(CELLS)
-    assert images(note) == [curves.PREVIEW]
+    assert images(note) == [PREVIEW]
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="report", exact=True).click()
     report = Watched(opened.value)

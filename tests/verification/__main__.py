@@ -11,7 +11,8 @@ import numpy as np
 
 from models.schedules import Schedule
 from models.theory import collapse_time
-from sweep.report.figures import curves
+from sweep.report.figures import axes as draw
+from sweep.report.figures.files import save
 from tests.verification.checks import CHECKS, ZIPF, run
 from tests.verification.searches import searches
 
@@ -28,13 +29,13 @@ def quantile_plots(folder: Path) -> list[Path]:
         T = np.quantile(np.where(state.collapsed_at > 0, state.collapsed_at, M), levels)
         rho = collapse_time.collapse_probability(M, n=n, p=ZIPF.probabilities())
         exact = 1 + np.searchsorted(rho, levels)
-        axes.plot(exact, exact, color=curves.EXACT, lw=1.2)
-        axes.plot(exact, T, "x", color=curves.MEAN, ms=4)
+        axes.plot(exact, exact, color=draw.EXACT, lw=1.2)
+        axes.plot(exact, T, "x", color=draw.MEAN, ms=4)
         axes.set_xlabel("quantile of the exact law of $T$")
         axes.set_ylabel("quantile of 20,000 runs" if n == 10 else "")
         axes.set_title(f"full, $n={n}$", fontsize=10)
-        curves.style(axes)
-    return curves.save(figure, folder, "collapse_time_quantiles")
+        draw.style(axes)
+    return save(figure, folder, "collapse_time_quantiles")
 
 
 def main() -> None:

@@ -33,10 +33,6 @@ class GptDisplay:
     beside = ""
     collapses = False
     figure = "gpt"
-    curves = (
-        "deviation", "deviation/se_contexts", "deviation/retrained", "loss_curve/val",
-        "loss_curve/step", "truth/loss/val",
-    )  # fmt: skip
     last_colours = True
 
     def row(self, run: CellRun) -> Mapping[str, str]:

@@ -27,7 +27,6 @@ class Statistical:
     beside = " and theory"
     collapses = True
     figure = None
-    curves = ("sigma", "deviation", "collapse_time", "laws")
     last_colours = False
 
     def row(self, run: CellRun) -> Mapping[str, str]:

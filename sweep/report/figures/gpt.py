@@ -8,7 +8,9 @@ import numpy as np
 
 from sweep.cells.thinning import chosen
 from sweep.report.cell_curves import CellCurves
-from sweep.report.figures.curves import BAND, COLOURS, MARKERS, style
+from sweep.report.figures import axes as draw
+from sweep.report.figures.curves import MOST_POINTS
+from sweep.report.series import TRUTH, generations_of, series_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,29 +49,19 @@ def gpt_figure(panels: Sequence[CellCurves], title: str) -> "Figure":
 
 
 def _draw_deviation(axes: "Axes", panels: Sequence[CellCurves]) -> None:
-    shown = [panels[i] for i in chosen(len(panels), MOST_LINES)]
-    for k, panel in enumerate(shown):
-        values = panel.curves["deviation"]
-        m = np.arange(1, values.shape[1] + 1)
-        if len(values) > 1:
-            error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
-        else:
-            error = panel.curves["deviation/se_contexts"][0]
-        axes.errorbar(
-            m, values.mean(axis=0), yerr=2 * error, color=COLOURS[k % len(COLOURS)], lw=1.8,
-            marker=MARKERS[k % len(MARKERS)], ms=5, capsize=2, elinewidth=1, label=panel.title,
-        )  # fmt: skip
-    again = [p for p in shown if "deviation/retrained" in p.curves]
-    if again:
-        floor = float(again[0].curves["deviation/retrained"].mean())
-        axes.axhline(floor, color=BAND, lw=1.4, ls=(0, (4, 2)), label="p(1), another seed")
-    axes.set_xlabel("generation $m$")
-    axes.set_ylabel(r"$\|p^{(m)} - p^{(1)}\|_1$, mean over contexts")
-    axes.set_ylim(0, None)
-    _whole_ticks(axes, panels[0].curves["deviation"].shape[1])
+    cells = [(p.title, series_of(p, "deviation", generations_of(p, MOST_POINTS))) for p in panels]
+    drawn = [(title, cell) for title, cell in cells if cell is not None]
+    for k, (title, cell) in enumerate(drawn):
+        draw.draw_points(axes, cell.generations, cell.mean, cell.se, k=k, name=title, joined=True)
+    level = next((cell.level for _, cell in drawn if cell.level), None)
+    if level:
+        draw.draw_level(axes, *level)
+    draw.generation_axis(axes, max(int(cell.generations[-1]) for _, cell in drawn))
+    axes.set_ylabel(f"{draw.LABELS['deviation']}, mean over contexts")
+    draw.from_zero(axes)
     axes.legend(frameon=False, fontsize=9)
     axes.set_title("deviation", fontsize=10)
-    style(axes)
+    draw.style(axes)
 
 
 def _draw_losses(axes: "Axes", panel: CellCurves) -> None:
@@ -86,15 +78,10 @@ def _draw_losses(axes: "Axes", panel: CellCurves) -> None:
             steps[m - 1], curves[m - 1], color=colours[m - 1], lw=1.5, marker="o", ms=2.5,
             label=f"$m = {m}$" if ends else None,
         )  # fmt: skip
-    truth = float(panel.curves["truth/loss/val"])
-    axes.axhline(truth, color="black", lw=1.2, ls=":", label="p(0)")
+    draw.draw_level(axes, TRUTH, float(panel.curves["truth/loss/val"]))
+    draw.whole_ticks(axes)
     axes.set_xlabel("step of training")
     axes.set_ylabel("validation loss, nats")
     axes.set_title(panel.title, fontsize=10)
     axes.legend(frameon=False, fontsize=8, ncols=2)
-    style(axes)
-
-
-def _whole_ticks(axes: "Axes", M: int) -> None:
-    ticks = np.unique(np.linspace(1, M, min(M, 10)).round().astype(int))
-    axes.set_xticks(ticks)
+    draw.style(axes)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sweep.cells.thinning import chosen
-from sweep.report.figures.curves import BAND, COLOURS, MARKERS, style
+from sweep.report.figures.axes import BAND, COLOURS, MARKERS, style
 from sweep.search import threshold_table
 from sweep.search.threshold_result import ThresholdResult
 

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sweep.cells.thinning import steps
 from sweep.report.cell_curves import CellCurves
-from sweep.report.display import display_of
+from sweep.report.series import Series, generations_of, series_of
 
 MOST_CELLS = 40
 """Cells beyond which the charts show some, spread evenly."""
@@ -28,12 +26,6 @@ ABOUT = {
     "loss/val": ("validation loss", "nats a token on held-out real text"),
 }
 """Quantity -> title and what it is, in the order of the charts."""
-LEVELS = {
-    "sigma": ("truth/sigma", "p(0)"),
-    "deviation": ("deviation/retrained", "p(1), another seed"),
-    "loss/val": ("truth/loss/val", "p(0)"),
-}
-"""Quantity -> stored number of a GPT that is drawn as a level, and its name."""
 
 Curve = dict[str, list[float | None]]
 """mean, se, low, high (5% and 95% of runs), exact: one number a step, None where there is none."""
@@ -47,21 +39,21 @@ def data(sweeps: Sequence[Sequence[CellCurves]], groups: Sequence[str]) -> dict[
     levels: dict[str, dict[str, float | None]] = {}
     for group, panels in enumerate(sweeps):
         for panel in panels:
-            at = steps(panel.cell.generations, most)
-            at = at[at <= panel.curves["sigma"].shape[1]]  # of a cell that was ended early
-            curves = _curves(panel, at)
+            at = generations_of(panel, most)
+            drawn = {q: series_of(panel, q, at, spread=q != "collapsed") for q in ABOUT}
+            curves = {q: _curve(s) for q, s in drawn.items() if s is not None}
             cells.append(
                 {"name": panel.title, "group": group, "steps": at.tolist(), "curves": curves}
             )
-            for quantity, (stored, name) in LEVELS.items():
-                if stored in panel.curves:
-                    value = float(np.mean(panel.curves[stored]))
+            for quantity, s in drawn.items():
+                if s is not None and s.level is not None:
+                    name, value = s.level
                     levels.setdefault(quantity, {}).setdefault(name, _short(value))
-    drawn = [q for q in ABOUT if any(q in cell["curves"] for cell in cells)]
+    shown = [q for q in ABOUT if any(q in cell["curves"] for cell in cells)]
     if not any(np.any(cell["curves"].get("collapsed", {}).get("mean", 0)) for cell in cells):
-        drawn = [q for q in drawn if q != "collapsed"]
+        shown = [q for q in shown if q != "collapsed"]
     for cell in cells:
-        cell["curves"] = {q: cell["curves"][q] for q in drawn if q in cell["curves"]}
+        cell["curves"] = {q: cell["curves"][q] for q in shown if q in cell["curves"]}
     charts = [
         {
             "key": quantity,
@@ -69,35 +61,15 @@ def data(sweeps: Sequence[Sequence[CellCurves]], groups: Sequence[str]) -> dict[
             "about": ABOUT[quantity][1],
             "levels": [[name, value] for name, value in levels.get(quantity, {}).items()],
         }
-        for quantity in drawn
+        for quantity in shown
     ]
     return {"groups": list(groups), "charts": charts, "cells": cells}
 
 
-def _curves(panel: CellCurves, at: NDArray[np.int64]) -> dict[str, Curve]:
-    """Quantity -> its curves at the generations `at`."""
-    curves = dict(panel.curves)
-    T = curves.get("collapse_time")
-    if T is not None and display_of([panel.cell]).collapses:
-        curves["collapsed"] = (T[:, None] > 0) & (T[:, None] <= at)
-    found = {}
-    for quantity in ABOUT:
-        if quantity not in curves:
-            continue
-        values = curves[quantity].astype(np.float64)
-        values = values if quantity == "collapsed" else values[:, at - 1]
-        R = len(values)
-        curve = {"mean": values.mean(axis=0)}
-        if R > 1:
-            curve["se"] = values.std(axis=0, ddof=1) / np.sqrt(R)
-            if quantity != "collapsed":
-                curve["low"], curve["high"] = np.quantile(values, (0.05, 0.95), axis=0)
-        elif quantity == "deviation" and "deviation/se_contexts" in curves:
-            curve["se"] = curves["deviation/se_contexts"][0][at - 1]
-        if f"{quantity}/exact" in panel.theory.curves:
-            curve["exact"] = panel.theory.curves[f"{quantity}/exact"][at - 1]
-        found[quantity] = {name: [_short(v) for v in row] for name, row in curve.items()}
-    return found
+def _curve(series: Series) -> Curve:
+    low, high = series.band or (None, None)
+    rows = {"mean": series.mean, "se": series.se, "low": low, "high": high, "exact": series.exact}
+    return {name: [_short(v) for v in row] for name, row in rows.items() if row is not None}
 
 
 def _short(value: float) -> float | None:

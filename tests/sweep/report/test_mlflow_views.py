@@ -17,7 +17,7 @@ from sweep.cells.cell import Cell
 from sweep.kinds.statistical.kind import Statistical
 from sweep.report import mlflow_ui, mlflow_views, text_tables
 from sweep.report.cell_runs import CellRun
-from sweep.report.figures import curves
+from sweep.report.figures.axes import COLOURS
 from sweep.results.dataset import dataset_of, datasets_of
 from sweep.tracking.base import Run, RunSpec
 from sweep.tracking.mlflow_tracker import MlflowTracker
@@ -84,8 +84,8 @@ def test_views_fit_into_a_tag_of_an_experiment() -> None:
 
 
 def test_cells_have_colours_of_their_own() -> None:
-    assert len(set(mlflow_views.colours([cell(n) for n in range(1, 11)], curves.COLOURS))) == 10
-    assert mlflow_views.colours([cell(n) for n in range(1, 12)], curves.COLOURS) == []
+    assert len(set(mlflow_views.colours([cell(n) for n in range(1, 11)], COLOURS))) == 10
+    assert mlflow_views.colours([cell(n) for n in range(1, 12)], COLOURS) == []
 
 
 def test_a_note_asks_and_answers() -> None:
