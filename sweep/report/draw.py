@@ -99,7 +99,7 @@ def _cells(tracker: Tracker, name: str, kind: str, done: Sequence[CellRun], fold
     if not shown:
         return Drawn()
     if kind == "simplex" and "laws" not in shown[0].curves:
-        drawing = KINDS["curves"]
+        drawing = FIGURES["curves"]
     title = shared if name in shared.split(", ") else f"{name} ({shared})" if shared else name
     if len(shown) < len(done):
         title += f": {len(shown)} of {len(done)} cells"
