@@ -11,7 +11,8 @@ import yaml
 
 from sweep.cells.cell import Cell
 from sweep.config.compose import experiments
-from sweep.config.schema import Settings, key_paths, parse
+from sweep.config.notice import Notice
+from sweep.config.schema import Settings, parse
 from sweep.config.validate import ConfigError
 from sweep.grid import corpus
 from sweep.grid.expand import expand
@@ -37,7 +38,7 @@ class SweepPlan:
     cells: list[Cell]
     """All of a grid; none yet where a search chooses them."""
     search: Search | None
-    notices: list[str]
+    notices: list[Notice]
     """What the user gave and no cell uses."""
 
 
@@ -83,11 +84,15 @@ def prepare(config: dict[str, Any], given: Collection[str]) -> SweepPlan:
     for section in ("threshold", "optuna"):
         asked = sorted(key for key in given if key.split(".")[0] == section)
         if asked and settings.search != section:
-            notices.append(f"{', '.join(asked)}: used by search={section} alone: ignored")
-    unasked = set(key_paths()) - set(given)
-    told = [notice for notice in notices if notice.split(" ")[0].rstrip(":,") not in unasked]
+            message = f"{', '.join(asked)}: used by search={section} alone: ignored"
+            notices.append(Notice(asked[0], message))
     return SweepPlan(
-        config=config, settings=settings, text=text, cells=cells, search=search, notices=told
+        config=config,
+        settings=settings,
+        text=text,
+        cells=cells,
+        search=search,
+        notices=[notice for notice in notices if not notice.key or notice.key in given],
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from models import corpus
 from models.gpt.config import Recipe
 from models.schedules import Schedule
+from sweep.config.notice import Notice
 from sweep.config.schema import Settings
 from sweep.config.validate import ConfigError
 
@@ -53,10 +54,11 @@ def check_tokens(schedule: Schedule, context: int) -> None:
         )
 
 
-def unused_by_model(settings: Settings) -> list[str]:
+def unused_by_model(settings: Settings) -> list[Notice]:
     """Notices of what was given and the model does not use."""
     grid = settings.grid
     if settings.gpt is None:
-        return ["grid.temperature is used by model=gpt alone: dropped"] * bool(grid.temperature)
-    found = ["grid.S0 is not used by model=gpt, whose text has its own: dropped"] * bool(grid.S0)
-    return found
+        key, given, why = "grid.temperature", grid.temperature, "used by model=gpt alone"
+    else:
+        key, given, why = "grid.S0", grid.S0, "not used by model=gpt, whose text has its own"
+    return [Notice(key, f"{key} is {why}: dropped")] if given else []
