@@ -32,7 +32,14 @@ ROOMS = (
 ONLY_HERE = {
     "mlflow": {"sweep.tracking.mlflow_tracker"},
     "ray": {"sweep.launch.tune"},
-    "hydra": {"sweep.config.compose"},
+    "hydra": {"sweep.config.compose", "sweep.config.overrides"},
+    "pydantic": {
+        "sweep.config.cluster",
+        "sweep.config.gpt",
+        "sweep.config.schema",
+        "sweep.config.search",
+        "sweep.config.section",
+    },
     "matplotlib": {
         "sweep.plot",
         "sweep.report.figures.curves",

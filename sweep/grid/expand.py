@@ -104,16 +104,15 @@ def _shares(settings: Settings, name: str) -> list[dict[str, Any]]:
 
 def _contexts(settings: Settings, schedule: Schedule) -> Contexts | None:
     """The checked contexts, if there are any."""
-    if settings.context_length == 0:
+    given = settings.statistical
+    if given is None or given.context_length == 0:
         return None
     if schedule.name not in CONTEXT_SCHEDULES:
         raise ConfigError(
             f"grid.schedule: got {schedule.name!r} with model.context_length="
-            f"{settings.context_length}; allowed with contexts: {', '.join(CONTEXT_SCHEDULES)}"
+            f"{given.context_length}; allowed with contexts: {', '.join(CONTEXT_SCHEDULES)}"
         )
-    contexts = Contexts(
-        length=settings.context_length, draw=settings.context_draw, unseen=settings.unseen
-    )
+    contexts = Contexts(length=given.context_length, draw=given.context_draw, unseen=given.unseen)
     try:
         contexts.count(settings.source.s)
     except ValueError as error:

@@ -167,11 +167,12 @@ def _with_n(settings: Settings, support: int, m: int) -> Settings:
             f"threshold.start: got {start}; allowed: from {least:g}, the smallest n that all cells "
             "can have"
         )
-    return replace(
-        settings,
-        grid=replace(settings.grid, n=(start or int(least),)),
-        source=replace(settings.source, support=support),
-        generations=m,
+    return settings.model_copy(
+        update={
+            "grid": settings.grid.model_copy(update={"n": (start or int(least),)}),
+            "source": settings.source.model_copy(update={"support": support}),
+            "generations": m,
+        }
     )
 
 
