@@ -1,14 +1,13 @@
 """How the cells of a sweep are chosen: all of a grid, or one round after the other by a search."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import PlainValidator, ValidationInfo, model_validator
 
 from models.schedules import LARGEST_SAMPLE
 from sweep.config.section import Section
-from sweep.config.validate import Choice, ConfigError, Flag, Real, ScalarOrList, Text, Whole
+from sweep.config.validate import Check, Choice, ConfigError, Flag, Real, ScalarOrList, Text, Whole
 
 SEARCHES = ("grid", "threshold", "optuna")
 SHARE = Real(1e-6, 1 - 1e-6, "a number between 0 and 1")
@@ -56,7 +55,7 @@ class Threshold(Section):
     """Most replicates of each answer; None: a tenth of those of every n up to the cap."""
     at_once: Annotated[int, Whole(1, 64)]
     """Probes of one answer in one round."""
-    resolution: Annotated[float, PlainValidator(_resolution)]
+    resolution: Annotated[float, Check(_resolution)]
     """An answer is good enough when its ends are within this share of each other."""
     re_entry: Flag
     """Whether to look beyond n* for an n that is harmless again."""
@@ -68,8 +67,7 @@ class Threshold(Section):
         return self
 
 
-@dataclass(frozen=True, kw_only=True)
-class Range:
+class Range(Section):
     """A continuous axis."""
 
     low: float
@@ -100,7 +98,7 @@ def _range(name: str, ends: Any) -> Range:
 class Optuna(Section):
     """search=optuna: the best point of continuous axes, by Optuna's TPE sampler."""
 
-    axes: Annotated[tuple[tuple[str, Range], ...], PlainValidator(_axes)]
+    axes: Annotated[tuple[tuple[str, Range], ...], Check(_axes)]
     """Which of `CONTINUOUS`, and between what."""
     metric: Text
     """Its value of the last generation is what counts."""
