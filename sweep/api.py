@@ -42,7 +42,7 @@ def run(
             "dry_run: got true; it belongs to the command line, which prints the plan"
         )
     for notice in order.notices:
-        failures.say(f"notice: {notice}")
+        failures.say(f"notice: {notice.message}")
     with execute.store(order.settings) as address:
         try:
             done = run_sweep(order, address, arguments)

@@ -62,7 +62,7 @@ def _main(arguments: list[str]) -> int:
     started = time.monotonic()
     order = prepare(config, [argument.split("=")[0].lstrip("+") for argument in arguments])
     for notice in order.notices:
-        print(textwrap.fill(f"notice: {notice}", 80, subsequent_indent="  "))
+        print(textwrap.fill(f"notice: {notice.message}", 80, subsequent_indent="  "))
     with execute.store(order.settings) as address:
         if order.settings.dry_run:
             from sweep.launch.dry_run import plan

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from sweep.config.compose import experiments
-from sweep.config.schema import Settings, key_paths, parse
+from sweep.config.notice import Notice
+from sweep.config.schema import Settings, parse
 from sweep.config.validate import ConfigError
 from sweep.grid import corpus
 from sweep.launch import execute
@@ -34,7 +35,7 @@ class SweepPlan:
     """The corpus, if the cells need one."""
     search: Search[Any]
     """What chooses its cells."""
-    notices: list[str]
+    notices: list[Notice]
     """What the user gave and no cell uses."""
 
 
@@ -71,12 +72,17 @@ def prepare(config: dict[str, Any], given: Collection[str]) -> SweepPlan:
     search, notices = SEARCHES[settings.search].search(settings, text)
     execute.check(settings)
     for name, kind in SEARCHES.items():
-        asked = sorted(key for key in given if key.split(".")[0] == kind.section)
-        if asked and settings.search != name:
-            notices.append(f"{', '.join(asked)}: used by search={name} alone: ignored")
-    unasked = set(key_paths()) - set(given)
-    told = [notice for notice in notices if notice.split(" ")[0].rstrip(":,") not in unasked]
-    return SweepPlan(config=config, settings=settings, text=text, search=search, notices=told)
+        ignored = sorted(key for key in given if key.split(".")[0] == kind.section)
+        if ignored and settings.search != name:
+            message = f"{', '.join(ignored)}: used only by search={name}: ignored"
+            notices.append(Notice(ignored[0], message))
+    return SweepPlan(
+        config=config,
+        settings=settings,
+        text=text,
+        search=search,
+        notices=[notice for notice in notices if not notice.key or notice.key in given],
+    )
 
 
 def run_sweep(order: SweepPlan, address: Store, arguments: Sequence[str]) -> SweepResult:

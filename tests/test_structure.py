@@ -33,7 +33,14 @@ imported by none: its packages are loaded by name."""
 ONLY_HERE = {
     "mlflow": {"sweep.tracking.mlflow_tracker"},
     "ray": {"sweep.launch.tune"},
-    "hydra": {"sweep.config.compose"},
+    "hydra": {"sweep.config.compose", "sweep.config.overrides"},
+    "pydantic": {
+        "sweep.config.cluster",
+        "sweep.config.gpt",
+        "sweep.config.schema",
+        "sweep.config.search",
+        "sweep.config.section",
+    },
     "matplotlib": {
         "sweep.plot",
         "sweep.report.figures.against_n",

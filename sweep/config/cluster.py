@@ -1,52 +1,86 @@
-"""Where trials run: the settings of the group `cluster`, checked."""
+"""Where trials run: the keys of the group `cluster`."""
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
-from sweep.config import validate
-from sweep.config.validate import ConfigError
+from pydantic import AfterValidator, model_validator
+
+from sweep.config.section import Section
+from sweep.config.validate import Check, Choice, ConfigError, Matching, OrNull, Real, Whole
 
 KINDS = ("local", "ray", "inline")
-COMMON = (
-    "kind", "cpus_per_trial", "gpus_per_trial", "workers_per_trial", "checkpoint_seconds",
-    "limit_seconds", "max_failures",
-)  # fmt: skip
-OWN: Mapping[str, tuple[str, ...]] = {
-    "local": ("num_cpus",),
-    "ray": ("address", "storage"),
-    "inline": ("num_cpus",),
-}
-"""The keys of one kind besides `COMMON`."""
-CLUSTER_KEYS = (*COMMON, "num_cpus", "address", "storage")
+ADDRESS = Matching(
+    r"[^\s/:]+:[0-9]+|\[[0-9a-fA-F:.]+\]:[0-9]+",
+    "HOST:PORT of the head, such as 10.0.0.1:6379, from one of its nodes; from elsewhere: "
+    "ray job submit",
+)
+CORES = Whole(1, 4096)
+GPUS = "a part of one, such as 0.5, or a whole number"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
+class Only:
+    """Beside a key that only these kinds of cluster have, and have to have."""
+
+    def __init__(self, *kinds: str) -> None:
+        self.kinds = kinds
+
+
+def _gpus(count: float) -> float:
+    if count > 1 and count != int(count):  # Ray gives parts of one GPU alone
+        raise ValueError(f"got {count:g}; allowed: {GPUS}")
+    return count
+
+
+def _storage(value: Any) -> Path:
+    shown = repr(value) if value is not None else "nothing"
+    folder = value if isinstance(value, str) else ""
+    if "://" in folder:
+        raise ValueError(
+            f"got {shown}; allowed: a folder; an object store has no locks: mount a shared file "
+            "system that has (NFS 4, EFS, Filestore, Lustre, JuiceFS) on every node"
+        )
+    if not PurePosixPath(folder).is_absolute():
+        raise ValueError(
+            f"got {shown}; allowed: an absolute path of a folder that every node sees, such as "
+            "/mnt/lab"
+        )
+    return Path(folder)
+
+
+class Cluster(Section):
     """Where trials run."""
 
-    kind: str
+    kind: Annotated[str, Choice(KINDS)]
     """local (Ray on this machine), ray (a cluster that runs already) or inline (this process)."""
-    num_cpus: int | None
+    num_cpus: Annotated[int | None, OrNull(CORES), Only("local", "inline")] = None
     """Cores that Ray may use; None: all. Not for ray, whose nodes have said what they have."""
-    cpus_per_trial: int
-    gpus_per_trial: float | None
+    cpus_per_trial: Annotated[int, CORES]
+    gpus_per_trial: Annotated[float, Real(0, 1024, GPUS), AfterValidator(_gpus)] | None
     """None: for a GPT half a GPU, or one for each of several workers, if a node has them; else
     none."""
-    workers_per_trial: int
-    """Processes that train one GPT together, each with a CPU and a GPU of its own."""
-    checkpoint_seconds: float
+    workers_per_trial: Annotated[int, OrNull(Whole(1, 1024), 0)]
+    """Processes that train one GPT together, each with a CPU and a GPU of its own; `with_workers`
+    puts a number in place of null."""
+    checkpoint_seconds: Annotated[float, Real(0, 1e6, "a number from 0")]
     """How often a long cell keeps its state."""
-    limit_seconds: float | None
+    limit_seconds: Annotated[float, Real(0.001, 1e9, "a number above 0")] | None
     """A cell that takes longer fails; None: no limit."""
-    max_failures: int
+    max_failures: Annotated[int, Whole(0, 1000)]
     """How often a pack whose worker died is started again."""
-    address: str | None
+    address: Annotated[str | None, OrNull(ADDRESS), Only("ray")] = None
     """HOST:PORT of the cluster to join; None: RAY_ADDRESS, which a submitted job has."""
-    storage: Path | None
+    storage: Annotated[Path | None, Check(_storage), Only("ray")] = None
     """Folder that every node sees, for all state; None unless kind is ray."""
+
+    @model_validator(mode="after")
+    def _keys_of_the_kind(self) -> "Cluster":
+        for key, field in type(self).model_fields.items():
+            for only in (m for m in field.metadata if isinstance(m, Only)):
+                if (self.kind in only.kinds) == (key in self.model_fields_set):
+                    continue
+                why = f"is not a key of cluster={self.kind}; leave it out"
+                raise ConfigError(f"{key}: {'is missing' if self.kind in only.kinds else why}")
+        return self
 
     @property
     def cpus(self) -> int:
@@ -60,106 +94,30 @@ class Cluster:
             return f"cluster.workers_per_trial: got {self.workers_per_trial}, a CPU each"
         return f"cluster.cpus_per_trial: got {self.cpus_per_trial}"
 
+    def with_workers(self, shards: int | None) -> "Cluster":
+        """The same with as many workers as GPUs, unless their number is given.
 
-def needed(cluster: Mapping[str, Any]) -> tuple[str, ...]:
-    """The keys that the group must hold; they follow from its kind."""
-    kind = cluster.get("kind")
-    return (*COMMON, *OWN.get(kind if isinstance(kind, str) else "", ()))
-
-
-def parse_cluster(cluster: Mapping[str, Any], shards: int | None = None) -> Cluster:
-    """Raises ConfigError. shards: parts of a GPT's batch; None: the model is no GPT."""
-
-    def count(key: str, low: int, high: int) -> int:
-        return validate.whole(cluster[key], f"cluster.{key}", low, high)
-
-    kind = validate.choice(cluster["kind"], "cluster.kind", KINDS)
-    for key in cluster:
-        if key not in (*COMMON, *OWN[kind]):
-            raise ConfigError(f"cluster.{key}: is not a key of cluster={kind}; leave it out")
-    limit, gpus = cluster["limit_seconds"], _gpus(cluster["gpus_per_trial"])
-    given = cluster["workers_per_trial"]
-    workers = None if given is None else count("workers_per_trial", 1, 1024)
-    return Cluster(
-        kind=kind,
-        num_cpus=None if cluster.get("num_cpus") is None else count("num_cpus", 1, 4096),
-        cpus_per_trial=count("cpus_per_trial", 1, 4096),
-        gpus_per_trial=gpus,
-        workers_per_trial=_workers(workers, gpus, shards),
-        checkpoint_seconds=validate.real(
-            cluster["checkpoint_seconds"], "cluster.checkpoint_seconds", 0, 1e6, "a number from 0"
-        ),
-        limit_seconds=None
-        if limit is None
-        else validate.real(limit, "cluster.limit_seconds", 0.001, 1e9, "a number above 0"),
-        max_failures=count("max_failures", 0, 1000),
-        address=_address(cluster.get("address")),
-        storage=_storage(cluster["storage"]) if kind == "ray" else None,
-    )
-
-
-def _gpus(value: Any) -> float | None:
-    if value is None:
-        return None
-    allowed = "a part of one, such as 0.5, or a whole number"
-    found = validate.real(value, "cluster.gpus_per_trial", 0, 1024, allowed)
-    if found > 1 and found != int(found):  # Ray gives parts of one GPU alone
-        raise ConfigError(f"cluster.gpus_per_trial: got {value}; allowed: {allowed}")
-    return found
-
-
-def _workers(given: int | None, gpus: float | None, shards: int | None) -> int:
-    """As many as GPUs, unless the key says it."""
-    found = given or max(1, int(gpus or 0))
-    if shards is None:  # counting is done in one process
-        if found == given != 1:
+        shards: parts of a GPT's batch; None: the model is no GPT. Raises ConfigError.
+        """
+        given, gpus = self.workers_per_trial, self.gpus_per_trial
+        by_gpus = max(1, int(gpus or 0)) if shards else 1  # counting is done in one process
+        workers, got = given or by_gpus, f"cluster.workers_per_trial: got {given}"
+        if shards is None and given > 1:
+            raise ConfigError(f"{got} with model=statistical; allowed: 1 or null")
+        if shards and gpus and workers != by_gpus:
             raise ConfigError(
-                f"cluster.workers_per_trial: got {given} with model=statistical; allowed: 1 or null"
+                f"{got} with gpus_per_trial={gpus:g}; allowed: {by_gpus}, one for each GPU"
             )
-        return 1
-    field = f"cluster.workers_per_trial: got {given}"
-    if given is None:
-        field = f"cluster.gpus_per_trial: got {gpus:g}, so {found} workers," if gpus else ""
-    elif gpus and given != max(1, int(gpus)):
-        raise ConfigError(
-            f"{field} with gpus_per_trial={gpus:g}; allowed: {max(1, int(gpus))}, one for each GPU"
-        )
-    if shards % found:
-        raise ConfigError(
-            f"{field} with model.training.shards={shards}; allowed: a divisor of it, such as "
-            f"model.training.shards={found}, which cuts each batch into as many parts"
-        )
-    return found
-
-
-def _address(value: Any) -> str | None:
-    if value is None:
-        return None
-    address = validate.text(value, "cluster.address")
-    check_address(address, "cluster.address")
-    return address
+        if shards and shards % workers:
+            if not given:
+                got = f"cluster.gpus_per_trial: got {gpus:g}, so {workers} workers,"
+            raise ConfigError(
+                f"{got} with model.training.shards={shards}; allowed: a divisor of it, such as "
+                f"model.training.shards={workers}, which cuts each batch into as many parts"
+            )
+        return self.model_copy(update={"workers_per_trial": workers})
 
 
 def check_address(address: str, field: str) -> None:
     """Refuse what is not HOST:PORT of a head; `field` says where it comes from."""
-    if not re.fullmatch(r"[^\s/:]+:[0-9]+|\[[0-9a-fA-F:.]+\]:[0-9]+", address):
-        raise ConfigError(
-            f"{field}: got {address!r}; allowed: HOST:PORT of the head, such as 10.0.0.1:6379, "
-            "from one of its nodes; from elsewhere: ray job submit"
-        )
-
-
-def _storage(value: Any) -> Path:
-    shown = repr(value) if value is not None else "nothing"
-    folder = value if isinstance(value, str) else ""
-    if "://" in folder:
-        raise ConfigError(
-            f"cluster.storage: got {shown}; allowed: a folder; an object store has no locks: mount "
-            "a shared file system that has (NFS 4, EFS, Filestore, Lustre, JuiceFS) on every node"
-        )
-    if not PurePosixPath(folder).is_absolute():
-        raise ConfigError(
-            f"cluster.storage: got {shown}; allowed: an absolute path of a folder that every node "
-            "sees, such as /mnt/lab"
-        )
-    return Path(folder)
+    ADDRESS.at(field, address)

@@ -1,4 +1,4 @@
-"""From overrides to a composed config, as plain data; the only module that imports hydra.
+"""From overrides to a composed config, as plain data.
 
 `from_command_line` lets Hydra read sys.argv, with its own --help and --cfg;
 `from_arguments` only composes. Both refuse with the same ConfigErrors.
@@ -11,11 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
 from models.schedules import RULES
-from sweep.config.schema import KEYS, key_paths
-from sweep.config.validate import ConfigError, nearest
+from sweep.config.validate import ConfigError
 from sweep.paths import CONF
 
 if TYPE_CHECKING:
@@ -42,7 +40,10 @@ def from_command_line(arguments: Sequence[str]) -> dict[str, Any] | None:
     None: Hydra has printed what was asked for, as with --help. Raises ConfigError.
     """
     import hydra
+    from hydra.main import get_args_parser
     from omegaconf import OmegaConf
+
+    from sweep.config.overrides import refusing
 
     named = {name: rule.purpose for name, rule in RULES.items()}
     for resolver, lines in (("experiments", experiments()), ("schedules", named)):
@@ -57,7 +58,7 @@ def from_command_line(arguments: Sequence[str]) -> dict[str, Any] | None:
     before = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints and exits 1 itself
     try:
-        with _Refusing(arguments):
+        with refusing(get_args_parser().parse_args(arguments).overrides):
             main(composed.append)()
             if len(composed) > 1:
                 raise ConfigError("hydra.mode: a sweep is one command with lists; leave it out")
@@ -76,10 +77,12 @@ def from_arguments(arguments: Sequence[str]) -> dict[str, Any]:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
+    from sweep.config.overrides import refusing
+
     state = GlobalHydra.instance()
     before, state.hydra = state.hydra, None  # a notebook may use Hydra itself
     try:
-        with _Refusing(arguments), initialize_config_dir(str(CONF), version_base="1.3"):
+        with refusing(arguments), initialize_config_dir(str(CONF), version_base="1.3"):
             return _plain(compose("config", list(arguments)))
     finally:
         GlobalHydra.instance().hydra = before
@@ -114,63 +117,6 @@ def _written(value: Any) -> str:
     text = str(value)
     if re.fullmatch(PLAIN, text) and text.lower() not in WORDS:
         return text
-    # Backslashes count where a quote follows, and a dollar would begin an interpolation.
-    text = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), text)
-    return "'" + text.replace("${", "\\${") + "'"
+    from sweep.config.overrides import quoted
 
-
-class _Refusing:
-    """Turns whatever Hydra raises into a ConfigError of one line."""
-
-    def __init__(self, arguments: Sequence[str]) -> None:
-        self._arguments = arguments
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from hydra.errors import HydraException
-        from omegaconf.errors import OmegaConfBaseException
-
-        if isinstance(error, ConfigError):
-            return
-        if isinstance(error, yaml.YAMLError):
-            raise ConfigError(f"a config file is not valid YAML: {error}") from None
-        if isinstance(error, HydraException | OmegaConfBaseException | ValueError):
-            raise ConfigError(_explain(error, self._arguments)) from None
-
-
-def _explain(error: Exception, arguments: Sequence[str]) -> str:
-    """Hydra's message as one line with the remedy."""
-    text = str(error)
-    if found := re.search(r"Ambiguous value for argument '([^=']+)=([^']*)'", text):
-        key, values = found.groups()
-        if "." not in key and key.lstrip("+") not in KEYS[""]:  # a group, such as +experiment
-            return f"{key}: got {values}; allowed: one name"
-        return f"{key}: got {values}; write a list: {key}=[{values}]"
-    if found := re.search(r"Could not find '([^/']+)/([^']+)'", text):
-        group, name = found.groups()
-        options = re.findall(r"^\t(\S+)$", text, flags=re.M)
-        options = [o for o in options if not o.startswith("provider=")]
-        return f"{group}: got {name!r}; allowed: {', '.join(options)}{nearest(name, options)}"
-    if found := re.search(r"Could not override '([^']+)'", text):
-        key = found.group(1)
-        if key == "experiment":
-            return "experiment: write +experiment=NAME, with the plus"
-        if key.startswith("model.") and key in key_paths():
-            return f"{key}: is not a key of the model chosen; leave it out, or choose model=gpt"
-        if key.startswith("cluster.") and key in key_paths():
-            return f"{key}: is not a key of the cluster chosen; leave it out, or choose another"
-        paths = {path.split(".")[-1]: path for path in reversed(key_paths())}
-        hint = f"; did you mean {paths[key]}?" if key in paths else nearest(key, key_paths())
-        return f"{key}: unknown key{hint}"
-    if "multirun" in text:
-        return f"a sweep is one command with lists; write grid.n=[10,37] ({text.splitlines()[0]})"
-    if "Multiple values for" in text:
-        return text.split(".")[0] + "; give one"
-    if found := re.search(r"Error parsing override '([^']*)'", text):
-        return f"{found.group(1)}: cannot be read; write key=value"
-    if "mismatched input" in text or "no viable alternative" in text:
-        bad = [a for a in arguments if not a.startswith("-")]
-        return f"cannot read one of: {' '.join(bad)} ({text.splitlines()[0]})"
-    return text
+    return quoted(text)

@@ -1,216 +1,153 @@
-"""The part of the config that a GPT has alone: network, training, sampling, measurement, text."""
+"""The part of the config that a GPT has alone: network, training, sampling, measurement, text.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+The dataclasses of `models.gpt.config` have the fields, which are hashed into ids; the
+sections here have the same keys with their checks. A new one is a line in each.
+"""
 
-from models.gpt.config import (
-    DECAYS,
-    PRECISIONS,
-    SAMPLERS,
-    STARTS,
-    TRUTHS,
-    Measure,
-    Network,
-    Sampling,
-    Training,
-)
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, model_validator
+
+from models.gpt import config
 from models.schedules import LARGEST_SAMPLE
-from sweep.config import validate
-from sweep.config.validate import ConfigError
+from sweep.config.model import Corpus, ModelSection
+from sweep.config.section import BuiltFrom, Section
+from sweep.config.validate import Choice, ConfigError, Flag, OrNull, Real, Whole
 
 DEVICES = ("auto", "cpu", "cuda")
 LONGEST_DOCUMENT = 8
 """Documents, where nobody says how long they are, are this many contexts long."""
+TOKENS = 10**8
+"""Most tokens to validate on or to write."""
+BELOW_ONE = Real(0, 1 - 1e-9, "a number from 0, below 1")
+FROM_ZERO = Real(0, 1e6, "a number from 0")
+POSITIVE = Real(1e-12, 1e6, "a number above 0")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Corpus:
-    """The real text, and what p(0) is made of it."""
+class NetworkSection(Section):
+    """Checks of `Network`."""
 
-    name: str
-    path: str | None
-    """A UTF-8 file; None: the embedded text."""
-    url: str | None
-    """Where to get the file if it is not there."""
-    sha256: str | None
-    """What it must hash to."""
-    truth: str
-    """One of `models.gpt.config.TRUTHS`."""
-    order: int
-    """Of the Markov source."""
+    context: Annotated[int, Whole(2, 65_536)]
+    embedding: Annotated[int, Whole(1, 65_536)]
+    layers: Annotated[int, Whole(1, 1000)]
+    heads: Annotated[int, Whole(1, 1000)]
+    dropout: Annotated[float, BELOW_ONE]
+    bias: Flag
+    tied: Flag
+
+    @model_validator(mode="after")
+    def _divides(self) -> "NetworkSection":
+        if self.embedding % self.heads:
+            raise ConfigError(
+                f"embedding: got {self.embedding} with {self.heads} heads; allowed: a multiple of "
+                "model.network.heads"
+            )
+        return self
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gpt:
-    """Settings of model=gpt; the temperature of `sampling` is an axis of the grid."""
+class TrainingSection(Section):
+    """Checks of `Training`."""
 
-    network: Network
-    training: Training
-    sampling: Sampling
-    measure: Measure
-    device: str
+    steps: Annotated[int, Whole(1, 10**8)] | None
+    epochs: Annotated[float, POSITIVE] | None
+    batch: Annotated[int, Whole(1, 65_536)]
+    learning_rate: Annotated[float, POSITIVE]
+    final_learning_rate: Annotated[float, FROM_ZERO]
+    decay: Annotated[str, Choice(config.DECAYS)]
+    warmup: Annotated[int, Whole(0, 10**8)]
+    weight_decay: Annotated[float, FROM_ZERO]
+    beta1: Annotated[float, BELOW_ONE]
+    beta2: Annotated[float, BELOW_ONE]
+    clip: Annotated[float, FROM_ZERO]
+    start: Annotated[str, Choice(config.STARTS)]
+    real_share: Annotated[float, Real(0, 1, "a number from 0 to 1")] | None
+    precision: Annotated[str, Choice(config.PRECISIONS)]
+    evaluations: Annotated[int, Whole(1, 10_000)]
+    # One is stored as none, as it was before there was the key.
+    shards: Annotated[
+        Annotated[int, Whole(1, 1024)] | None, AfterValidator(lambda k: None if k == 1 else k)
+    ]
+
+    @model_validator(mode="after")
+    def _fits(self) -> "TrainingSection":
+        if (self.steps is None) == (self.epochs is None):
+            epochs = self.epochs and f"{self.epochs:g}"
+            raise ConfigError(
+                f"steps: got {self.steps} with epochs={epochs}; allowed: one of them, the other "
+                "null"
+            )
+        if self.batch % (self.shards or 1):
+            raise ConfigError(
+                f"shards: got {self.shards} with batch={self.batch}; allowed: a divisor of "
+                "model.training.batch"
+            )
+        for key in ("warmup", "evaluations"):
+            if self.steps is not None and getattr(self, key) > self.steps:
+                raise ConfigError(
+                    f"{key}: got {getattr(self, key)} with steps={self.steps}; allowed: up to "
+                    "model.training.steps"
+                )
+        return self
+
+
+class SamplingSection(Section):
+    """Checks of `Sampling`, whose temperature is an axis of the grid."""
+
+    sampler: Annotated[str, Choice(config.SAMPLERS)]
+    top_k: Annotated[int, Whole(1, 256)] | None
+    document: Any  # checked by `Gpt`, since the context says how long it can be
+    streams: Annotated[int, Whole(1, 65_536)]
+
+
+class MeasureSection(Section):
+    """Checks of `Measure`."""
+
+    contexts: Annotated[int, Whole(2, 10**6)]
+    validation: Annotated[int, Whole(3, TOKENS)]
+    tokens: Annotated[int, Whole(3, TOKENS)]
+    retrain: Flag
+    stop_below: Annotated[float, Real(0, 1, "a share from 0 to 1")] | None
+
+
+class Gpt(ModelSection):
+    """Settings of model=gpt."""
+
+    continuous = ("temperature", "learning_rate")
+
+    network: Annotated[config.Network, BuiltFrom(NetworkSection)]
+    training: Annotated[config.Training, BuiltFrom(TrainingSection)]
+    sampling: Annotated[config.Sampling, BuiltFrom(SamplingSection, temperature=1.0)]
+    measure: Annotated[config.Measure, BuiltFrom(MeasureSection)]
+    device: Annotated[str, Choice(DEVICES)]
     """One of `DEVICES`; auto: the GPU if there is one."""
-    compile: bool | None
+    compile: Flag | None
     """Whether networks are compiled before training; None: on a GPU."""
 
-
-def _names(section: type, without: tuple[str, ...] = ()) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(section) if f.name not in without)
-
-
-GPT_KEYS: dict[str, tuple[str, ...]] = {
-    "model": ("name", "network", "training", "sampling", "measure", "device", "compile"),
-    "model.network": _names(Network),
-    "model.training": _names(Training),
-    "model.sampling": _names(Sampling, ("temperature",)),
-    "model.measure": _names(Measure),
-}
-"""Keys of a GPT's config, by section."""
-CORPUS_KEYS = _names(Corpus)
-
-
-def parse_corpus(corpus: Mapping[str, Any]) -> Corpus:
-    """Check the section `corpus`. Raises ConfigError."""
-
-    def optional(key: str) -> str | None:
-        return None if corpus[key] is None else validate.text(corpus[key], f"corpus.{key}")
-
-    return Corpus(
-        name=validate.text(corpus["name"], "corpus.name"),
-        path=optional("path"),
-        url=optional("url"),
-        sha256=optional("sha256"),
-        truth=validate.choice(corpus["truth"], "corpus.truth", TRUTHS),
-        order=validate.whole(corpus["order"], "corpus.order", 1, 8),
-    )
-
-
-def parse_gpt(model: Mapping[str, Any]) -> Gpt:
-    """Check the section `model` of a GPT. Raises ConfigError."""
-    network = _network(model["network"])
-    return Gpt(
-        network=network,
-        training=_training(model["training"]),
-        sampling=_sampling(model["sampling"], network.context),
-        measure=_measure(model["measure"], network.context),
-        device=validate.choice(model["device"], "model.device", DEVICES),
-        compile=None
-        if model["compile"] is None
-        else validate.flag(model["compile"], "model.compile"),
-    )
-
-
-def _network(section: Mapping[str, Any]) -> Network:
-    at = "model.network"
-    network = Network(
-        context=validate.whole(section["context"], f"{at}.context", 2, 65_536),
-        embedding=validate.whole(section["embedding"], f"{at}.embedding", 1, 65_536),
-        layers=validate.whole(section["layers"], f"{at}.layers", 1, 1000),
-        heads=validate.whole(section["heads"], f"{at}.heads", 1, 1000),
-        dropout=_below_one(section["dropout"], f"{at}.dropout"),
-        bias=validate.flag(section["bias"], f"{at}.bias"),
-        tied=validate.flag(section["tied"], f"{at}.tied"),
-    )
-    if network.embedding % network.heads:
-        raise ConfigError(
-            f"{at}.embedding: got {network.embedding} with {network.heads} heads; "
-            "allowed: a multiple of model.network.heads"
-        )
-    return network
-
-
-def _training(section: Mapping[str, Any]) -> Training:
-    at = "model.training"
-
-    def positive(key: str) -> float:
-        return validate.real(section[key], f"{at}.{key}", 1e-12, 1e6, "a number above 0")
-
-    def not_negative(key: str) -> float:
-        return validate.real(section[key], f"{at}.{key}", 0, 1e6, "a number from 0")
-
-    # One is stored as none, as it was before there was the key.
-    shards = (
-        None
-        if section["shards"] is None
-        else validate.whole(section["shards"], f"{at}.shards", 1, 1024)
-    )
-    steps = section["steps"]
-    if (steps is None) == (section["epochs"] is None):
-        raise ConfigError(
-            f"{at}.steps: got {steps} with epochs={section['epochs']}; allowed: one of them, "
-            "the other null"
-        )
-    training = Training(
-        steps=None if steps is None else validate.whole(steps, f"{at}.steps", 1, 10**8),
-        epochs=None if steps is not None else positive("epochs"),
-        batch=validate.whole(section["batch"], f"{at}.batch", 1, 65_536),
-        learning_rate=positive("learning_rate"),
-        final_learning_rate=not_negative("final_learning_rate"),
-        decay=validate.choice(section["decay"], f"{at}.decay", DECAYS),
-        warmup=validate.whole(section["warmup"], f"{at}.warmup", 0, 10**8),
-        weight_decay=not_negative("weight_decay"),
-        beta1=_below_one(section["beta1"], f"{at}.beta1"),
-        beta2=_below_one(section["beta2"], f"{at}.beta2"),
-        clip=not_negative("clip"),
-        start=validate.choice(section["start"], f"{at}.start", STARTS),
-        real_share=None
-        if section["real_share"] is None
-        else validate.real(section["real_share"], f"{at}.real_share", 0, 1, "a number from 0 to 1"),
-        precision=validate.choice(section["precision"], f"{at}.precision", PRECISIONS),
-        evaluations=validate.whole(section["evaluations"], f"{at}.evaluations", 1, 10_000),
-        shards=None if shards == 1 else shards,
-    )
-    if training.batch % (training.shards or 1):
-        raise ConfigError(
-            f"{at}.shards: got {training.shards} with batch={training.batch}; "
-            "allowed: a divisor of model.training.batch"
-        )
-    for key in ("warmup", "evaluations"):
-        if training.steps is not None and getattr(training, key) > training.steps:
+    @model_validator(mode="after")
+    def _within_context(self) -> "Gpt":
+        """The same with the length of a document, where none is given."""
+        window, restarts = self.network.context + 1, self.sampling.sampler == "restart"
+        for key in ("validation", "tokens"):
+            Whole(window, TOKENS).at(f"measure.{key}", getattr(self.measure, key))
+        usual = window if restarts else LONGEST_DOCUMENT * self.network.context
+        length = OrNull(Whole(window, LARGEST_SAMPLE), usual)
+        document = length.at("sampling.document", self.sampling.document)
+        if restarts and document != window:
             raise ConfigError(
-                f"{at}.{key}: got {getattr(training, key)} with steps={training.steps}; "
-                "allowed: up to model.training.steps"
+                f"sampling.document: got {document} with sampler=restart; allowed: {window}, "
+                "which is model.network.context + 1, or null"
             )
-    return training
+        sampling = replace(self.sampling, document=document)
+        return self.model_copy(update={"sampling": sampling})
 
+    @property
+    def shards(self) -> int:
+        return self.training.shards or 1
 
-def _sampling(section: Mapping[str, Any], context: int) -> Sampling:
-    at = "model.sampling"
-    sampler = validate.choice(section["sampler"], f"{at}.sampler", SAMPLERS)
-    length = section["document"]
-    if length is None:
-        length = context + 1 if sampler == "restart" else LONGEST_DOCUMENT * context
-    document = validate.whole(length, f"{at}.document", context + 1, LARGEST_SAMPLE)
-    if sampler == "restart" and document != context + 1:
-        raise ConfigError(
-            f"{at}.document: got {document} with sampler=restart; allowed: {context + 1}, "
-            "which is model.network.context + 1, or null"
-        )
-    return Sampling(
-        sampler=sampler,
-        temperature=1.0,
-        top_k=None
-        if section["top_k"] is None
-        else validate.whole(section["top_k"], f"{at}.top_k", 1, 256),
-        document=document,
-        streams=validate.whole(section["streams"], f"{at}.streams", 1, 65_536),
-    )
-
-
-def _measure(section: Mapping[str, Any], context: int) -> Measure:
-    at = "model.measure"
-    least = context + 1
-    return Measure(
-        contexts=validate.whole(section["contexts"], f"{at}.contexts", 2, 10**6),
-        validation=validate.whole(section["validation"], f"{at}.validation", least, 10**8),
-        tokens=validate.whole(section["tokens"], f"{at}.tokens", least, 10**8),
-        retrain=validate.flag(section["retrain"], f"{at}.retrain"),
-        stop_below=None
-        if section["stop_below"] is None
-        else validate.real(section["stop_below"], f"{at}.stop_below", 0, 1, "a share from 0 to 1"),
-    )
-
-
-def _below_one(value: Any, field: str) -> float:
-    return validate.real(value, field, 0, 1 - 1e-9, "a number from 0, below 1")
+    def check_corpus(self, corpus: Corpus) -> None:
+        if corpus.truth == "markov" and corpus.order > self.network.context:
+            raise ConfigError(
+                f"corpus.order: got {corpus.order}; allowed: up to model.network.context, "
+                f"{self.network.context}"
+            )

@@ -1,92 +1,122 @@
-"""Checks of single config values; each refuses with one line: field, value, what is allowed."""
+"""Checks of single values, to stand beside a field: `Annotated[int, Whole(1, 9)]`.
+
+Nothing here imports pydantic, so that modules which only raise a ConfigError stay quick.
+"""
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
-from models.schedules import LARGEST_SAMPLE
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
 
 
 class ConfigError(ValueError):
-    """The config is refused; the message is one line for the user."""
+    """The config is refused; the message is one line for the user, which begins with the key.
+
+    A rule over several keys of a section raises it too, with the key as it is named there.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(line.strip() for line in message.splitlines()))
 
 
-def nearest(word: str, allowed: Iterable[str]) -> str:
+def nearest(word: str, allowed: Collection[str]) -> str:
     """`; did you mean X?` if a name is close, else nothing."""
-    found = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.5)
-    return f"; did you mean {found[0]}?" if found else ""
+    close = difflib.get_close_matches(word, allowed, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
-def text(value: Any, field: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigError(f"{field}: got {value!r}; allowed: text")
-    return value
+class Check:
+    """A function from a raw value to a checked one.
+
+    Raises ValueError with what it got and what is allowed; whoever asks knows the field.
+    """
+
+    def __init__(self, check: Callable[[Any], Any]) -> None:
+        self._check = check
+
+    def __call__(self, value: Any) -> Any:
+        return self._check(value)
+
+    def at(self, field: str, value: Any) -> Any:
+        """The checked value. Raises ConfigError."""
+        try:
+            return self._check(value)
+        except ValueError as error:
+            raise ConfigError(f"{field}: {error}") from None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> "CoreSchema":
+        from pydantic_core.core_schema import no_info_plain_validator_function
+
+        return no_info_plain_validator_function(self._check)
 
 
-def flag(value: Any, field: str) -> bool:
-    if not isinstance(value, bool):
-        raise ConfigError(f"{field}: got {value!r}; allowed: true or false")
-    return value
+def Whole(low: int, high: int) -> Check:
+    """A whole number in [low, high], also if it is written as 1e3."""
+    allowed = f"whole numbers from {low} to {high}"
+    return _passing(lambda v: _is_number(v) and low <= v <= high and v == int(v), allowed, int)
 
 
-def choice(value: Any, field: str, allowed: Iterable[str]) -> str:
-    names = list(allowed)
-    if value not in names:
-        raise ConfigError(
-            f"{field}: got {value!r}; allowed: {', '.join(names)}{nearest(str(value), names)}"
-        )
-    return str(value)
-
-
-def number(value: Any, field: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigError(f"{field}: got {value!r}; allowed: a number")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{field}: got {value}; allowed: a finite number")
-    return value
-
-
-def whole(value: Any, field: str, low: int, high: int) -> int:
-    allowed = f"allowed: whole numbers from {low} to {high}"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigError(f"{field}: got {value!r}; {allowed}")
-    found = number(value, field)
-    if not low <= found <= high or found != int(found):
-        raise ConfigError(f"{field}: got {str(value)[:40]}; {allowed}")
-    return int(found)
-
-
-def values(value: Any, field: str) -> list[Any]:
-    """A scalar or a list as a list; empty and nested lists are refused."""
-    found = list(value) if isinstance(value, list | tuple) else [value]
-    if not found:
-        raise ConfigError(f"{field}: got an empty list; allowed: at least one value")
-    for one in found:
-        if isinstance(one, list | tuple | Mapping):
-            raise ConfigError(f"{field}: got {value!r}; allowed: a value or a flat list of values")
-    return found
-
-
-def axis(value: Any, field: str, *, repeats: bool) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    found = [whole(v, field, 1, LARGEST_SAMPLE) for v in values(value, field)]
-    return tuple(found if repeats else dict.fromkeys(found))
-
-
-def fractions(value: Any, field: str, low: str, *, repeats: bool) -> tuple[float, ...] | None:
-    if value is None:
-        return None
-    numbers = [float(number(v, field)) for v in values(value, field)]
-    for one in numbers:
-        if not 0 < one < 1:
-            raise ConfigError(f"{field}: got {one:g}; allowed: {low}, not including, 1")
-    return tuple(numbers if repeats else dict.fromkeys(numbers))
-
-
-def real(value: Any, field: str, low: float, high: float, allowed: str) -> float:
+def Real(low: float, high: float, allowed: str) -> Check:
     """A number in [low, high]; `allowed` says so in words."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ConfigError(f"{field}: got {value!r}; allowed: {allowed}")
-    return float(value)
+    return _passing(lambda v: _is_number(v) and low <= v <= high, allowed, float)
+
+
+def Choice(names: Collection[str]) -> Check:
+    """One of these names."""
+    return _passing(lambda v: v in list(names), ", ".join(names), str, names)
+
+
+def Matching(pattern: str, allowed: str) -> Check:
+    """Text, all of which the pattern matches."""
+    return _passing(lambda v: isinstance(v, str) and re.fullmatch(pattern, v), allowed, str)
+
+
+def ScalarOrList(each: Check, *, repeats: bool = False) -> Check:
+    """One value or a flat list of them, as a tuple; without repeats unless they are kept."""
+
+    def check(value: Any) -> tuple[Any, ...]:
+        values = value if isinstance(value, list | tuple) else [value]
+        if not values:
+            raise ValueError("got an empty list; allowed: at least one value")
+        if any(isinstance(v, list | tuple | Mapping) for v in values):
+            raise ValueError(f"got {value!r}; allowed: a value or a flat list of values")
+        checked = map(each, values)
+        return tuple(checked if repeats else dict.fromkeys(checked))
+
+    return Check(check)
+
+
+def OrNull(check: Check, then: Any = None) -> Check:
+    """What another check takes, and null, which means `then`."""
+    return Check(lambda v: then if v is None else check(v))
+
+
+def _passing(
+    test: Callable[[Any], Any],
+    allowed: str,
+    convert: Callable[[Any], Any],
+    names: Collection[str] = (),
+) -> Check:
+    def check(value: Any) -> Any:
+        if not test(value):
+            got = repr(value)[:80]
+            raise ValueError(f"got {got}; allowed: {allowed}{nearest(str(value), names)}")
+        return convert(value)
+
+    return Check(check)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"got {value}; allowed: a finite number")
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+TEXT = Matching(r"(?s).*\S.*", "text")
+FLAG = _passing(lambda v: isinstance(v, bool), "true or false", bool)
+Text = Annotated[str, TEXT]
+Flag = Annotated[bool, FLAG]

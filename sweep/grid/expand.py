@@ -11,6 +11,7 @@ from models.source import WITHOUT_S0, Source
 from sweep.cells.axes import AXES
 from sweep.cells.cell import Cell
 from sweep.cells.kinds import part
+from sweep.config.notice import Notice
 from sweep.config.schema import Settings
 from sweep.config.validate import ConfigError
 from sweep.grid.corpus import needs_text
@@ -22,7 +23,7 @@ LARGEST_SWEEP = 200_000
 """Most cells of one sweep."""
 
 
-def expand(settings: Settings, text: str | None = None) -> tuple[list[Cell], list[str]]:
+def expand(settings: Settings, text: str | None = None) -> tuple[list[Cell], list[Notice]]:
     """The cells, in the order of the axes as given, and notices for the user.
 
     An axis that a schedule does not use is dropped for it, and cells that are
@@ -127,29 +128,42 @@ def _source(settings: Settings, S0: float | None, text: str | None) -> Source:
     return replace(source, S0=None) if fields.family == "uniform" else source
 
 
-def _notices(settings: Settings, cells: list[Cell]) -> list[str]:
-    """One line for each axis that was given and that some schedule does not use."""
+def _notices(settings: Settings, cells: list[Cell]) -> list[Notice]:
+    """One for each axis that was given and that some schedule does not use."""
     grid, notices = settings.grid, []
     for axis in (a for a in AXES if AXES[a].of == "schedule"):
         without = [s for s in grid.schedule if axis not in RULES[s].axes]
         if getattr(grid, axis) is not None and without:
-            notices.append(f"grid.{axis} is not used by {', '.join(without)}: dropped there")
+            notices.append(_dropped(f"grid.{axis}", without))
     if any(
         c.schedule.name == "recent" and not c.schedule.reuse and c.schedule.K not in (None, 1)
         and c.schedule.total(1) == 1
         for c in cells
     ):  # fmt: skip
         notices.append(
-            "recent: floor(n/K) = 1 for some cells, so generation 1 is one sample and T = 1; "
-            "with K > 1 a collapse is not final, see absorption_time"
+            Notice(
+                "",
+                "recent: floor(n/K) = 1 for some cells, so generation 1 is one sample and T = 1; "
+                "with K > 1 a collapse is not final, see absorption_time",
+            )
         )
     without = [s for s in grid.schedule if s != "recent"]
     if any(grid.reuse) and without:
-        notices.append(f"grid.reuse is not used by {', '.join(without)}: dropped there")
+        notices.append(_dropped("grid.reuse", without))
     if settings.gpt is None and grid.temperature:
-        notices.append("grid.temperature is used by model=gpt alone: dropped")
+        notices.append(
+            Notice("grid.temperature", "grid.temperature is used by model=gpt alone: dropped")
+        )
     if settings.gpt is not None and grid.S0:
-        notices.append("grid.S0 is not used by model=gpt, whose text has its own: dropped")
+        message = "grid.S0 is not used by model=gpt, whose text has its own: dropped"
+        notices.append(Notice("grid.S0", message))
     if settings.source.seed != 0 and settings.source.family != "dirichlet":
-        notices.append(f"source.seed is not used by family {settings.source.family}: dropped")
+        family = settings.source.family
+        notices.append(
+            Notice("source.seed", f"source.seed is not used by family {family}: dropped")
+        )
     return notices
+
+
+def _dropped(key: str, schedules: list[str]) -> Notice:
+    return Notice(key, f"{key} is not used by {', '.join(schedules)}: dropped there")

@@ -8,6 +8,7 @@ from typing import ClassVar
 from sweep.cells import cell as cells_of
 from sweep.cells import thinning
 from sweep.cells.cell import Cell
+from sweep.config.notice import Notice
 from sweep.config.schema import Settings
 from sweep.grid import cost
 from sweep.grid.expand import expand
@@ -73,7 +74,7 @@ class GridSearch:
         return {}
 
 
-def search(settings: Settings, text: str | None) -> tuple[GridSearch, list[str]]:
+def search(settings: Settings, text: str | None) -> tuple[GridSearch, list[Notice]]:
     """The grid that the settings ask for, and notices. Raises ConfigError."""
     cells, notices = expand(settings, text)
     return GridSearch(cells=cells), notices

@@ -10,17 +10,17 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from sweep import metrics
 from sweep.cells.cell import Cell
-from sweep.config import validate
+from sweep.config.notice import Notice
 from sweep.config.schema import Settings
 from sweep.config.search import Optuna
-from sweep.config.validate import ConfigError
+from sweep.config.validate import Choice, ConfigError
 from sweep.grid import cost
 from sweep.grid.expand import expand
 from sweep.search import base as searches
@@ -46,7 +46,7 @@ class OptunaSearch:
 
     def sweep_id(self, name: str) -> str:
         """Of the experiment's name, the bases of the studies, their settings and the seed."""
-        studies = [[base.id for base in self.bases], asdict(self.wanted), self.seed]
+        studies = [[base.id for base in self.bases], self.wanted.model_dump(), self.seed]
         return searches.sweep_id(name, json.dumps(studies))
 
     def ask(self, results: Mapping[str, float]) -> list[Cell]:
@@ -140,7 +140,7 @@ class OptunaSearch:
         return [], done
 
 
-def search(settings: Settings, text: str | None) -> tuple[OptunaSearch, list[str]]:
+def search(settings: Settings, text: str | None) -> tuple[OptunaSearch, list[Notice]]:
     """The search that the settings ask for, and notices. Raises ConfigError."""
     wanted = settings.optuna
     assert wanted is not None
@@ -149,7 +149,7 @@ def search(settings: Settings, text: str | None) -> tuple[OptunaSearch, list[str
             "search: got optuna, which is not installed; pip install 'collapse-sweep[optuna]'"
         )
     known = {metric.key for metric in metrics.ALL if not metric.key.startswith("grid/")}
-    validate.choice(wanted.metric, "optuna.metric", sorted(known))
+    Choice(sorted(known)).at("optuna.metric", wanted.metric)
     axes = dict(wanted.axes)
     for name in ("S0", "temperature"):
         values = getattr(settings.grid, name)
@@ -159,7 +159,8 @@ def search(settings: Settings, text: str | None) -> tuple[OptunaSearch, list[str
             )
     if "S0" in axes:  # both ends have to be possible
         ends = (axes["S0"].low, axes["S0"].high)
-        cells, notices = expand(replace(settings, grid=replace(settings.grid, S0=ends)), text)
+        grid = settings.grid.model_copy(update={"S0": ends})
+        cells, notices = expand(settings.model_copy(update={"grid": grid}), text)
         cells = cells[:: len(ends)]
     else:
         cells, notices = expand(settings, text)

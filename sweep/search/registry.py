@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from sweep.config.notice import Notice
 from sweep.config.schema import Settings
 from sweep.search import grid_search, optuna_search, threshold
 from sweep.search.base import Search
@@ -11,7 +12,7 @@ from sweep.search.base import Search
 class SearchKind(NamedTuple):
     """How a search is made."""
 
-    search: Callable[[Settings, str | None], tuple[Search[Any], list[str]]]
+    search: Callable[[Settings, str | None], tuple[Search[Any], list[Notice]]]
     """(settings, corpus) -> the search and notices; raises ConfigError."""
     section: str | None = None
     """The section of the config that no other search uses."""

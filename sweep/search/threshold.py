@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from models.schedules import RULES
 from models.theory import threshold
 from sweep.cells.cell import Cell
+from sweep.config.notice import Notice
 from sweep.config.schema import DEFAULTS, Settings
 from sweep.config.validate import ConfigError
 from sweep.grid import cost
@@ -140,13 +141,13 @@ def summed(found: NDArray[np.float64]) -> Value:
     return Value(float(found.mean()), float(found.std(ddof=1)), unlike)
 
 
-def search(settings: Settings, text: str | None) -> tuple[ThresholdSearch, list[str]]:
+def search(settings: Settings, text: str | None) -> tuple[ThresholdSearch, list[Notice]]:
     """The search that the settings ask for, and notices. Raises ConfigError."""
     wanted = settings.threshold
     assert wanted is not None
     _refuse(settings)
     problems: dict[str, Problem] = {}
-    notices: dict[str, None] = {}
+    notices: dict[Notice, None] = {}
     for support in wanted.support or (settings.source.support,):
         for m in wanted.m or (settings.generations,):
             cells, told_of = expand(_with_n(settings, support, m), text)
@@ -169,11 +170,12 @@ def _with_n(settings: Settings, support: int, m: int) -> Settings:
             f"threshold.start: got {start}; allowed: from {least:g}, the smallest n that all cells "
             "can have"
         )
-    return replace(
-        settings,
-        grid=replace(settings.grid, n=(start or int(least),)),
-        source=replace(settings.source, support=support),
-        generations=m,
+    return settings.model_copy(
+        update={
+            "grid": settings.grid.model_copy(update={"n": (start or int(least),)}),
+            "source": settings.source.model_copy(update={"support": support}),
+            "generations": m,
+        }
     )
 
 

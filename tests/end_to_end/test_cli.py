@@ -163,7 +163,7 @@ def test_a_failing_cell_is_reported_and_tried_again(tmp_path: Path) -> None:
         ),
         ((*SMOKE, "grid.m=3"), "grid.m: unknown key; did you mean grid.n?"),
         ((*SMOKE, "model=gtp"), "model: got 'gtp'; allowed: "),
-        ((*SMOKE, "grid.n=[1,"), "cannot read one of: "),
+        ((*SMOKE, "grid.n=[1,"), "grid.n=[1,: cannot be read; write key=value"),
         ((*SMOKE, "seed=${nope}"), "Interpolation key 'nope' not found"),
         ((*SMOKE, "cluster.cpus_per_trial=4096", "tracking=memory"), "allowed: 1 to "),
         ((*SMOKE, "output=/proc/nope"), "output: got '/proc/nope'; allowed: a folder"),

@@ -13,7 +13,7 @@ from models.theory import moments
 from sweep.cells.cell import Cell
 from sweep.cells.outcome import CellProgress, Curves, Theory
 from sweep.cells.workspace import Workspace
-from sweep.config.schema import Settings
+from sweep.config.model import Statistical as StatisticalSection
 from sweep.config.validate import ConfigError
 from sweep.kinds import source
 from sweep.kinds.base import Defaults
@@ -31,19 +31,19 @@ class Contexts(Defaults):
     contexts: contexts.Contexts
 
     @classmethod
-    def checked(cls, settings: Settings, schedule: Schedule) -> Self:
+    def checked(cls, section: StatisticalSection, s: int, schedule: Schedule) -> Self:
         """Raises ConfigError for a schedule that is not covered, or a model that is too large."""
         if schedule.name not in contexts.SCHEDULES:
             raise ConfigError(
                 f"grid.schedule: got {schedule.name!r} with model.context_length="
-                f"{settings.context_length}; allowed with contexts: "
+                f"{section.context_length}; allowed with contexts: "
                 f"{', '.join(contexts.SCHEDULES)}"
             )
         chosen = contexts.Contexts(
-            length=settings.context_length, draw=settings.context_draw, unseen=settings.unseen
+            length=section.context_length, draw=section.context_draw, unseen=section.unseen
         )
         try:
-            chosen.count(settings.source.s)
+            chosen.count(s)
         except ValueError as error:
             raise ConfigError(f"model.{error}") from None
         return cls(contexts=chosen)

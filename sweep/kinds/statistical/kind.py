@@ -24,8 +24,10 @@ def from_settings(
     settings: Settings, schedule: Schedule, text: str | None, axes: Mapping[str, Any]
 ) -> Kind:
     """With contexts or without. Raises ConfigError."""
-    if settings.context_length:
-        return Contexts.checked(settings, schedule)
+    section = settings.statistical
+    assert section is not None
+    if section.context_length:
+        return Contexts.checked(section, settings.source.s, schedule)
     return Statistical()
 
 

@@ -46,8 +46,8 @@ def test_unused_axes_are_dropped_and_named_once() -> None:
         "random n=3 S0=0.1",
         "random n=4 S0=0.1",
     ]
-    assert notices[0] == "grid.N is not used by full, recent, random: dropped there"
-    assert notices[1].startswith("recent: floor(n/K) = 1 for some cells")  # n = 3, K = 2
+    assert notices[0].message == "grid.N is not used by full, recent, random: dropped there"
+    assert notices[1].message.startswith("recent: floor(n/K) = 1 for some cells")  # n = 3, K = 2
     assert len(notices) == 2
     assert "N" not in cells[0].params
     assert len({cell.id for cell in cells}) == len(cells) == 10
@@ -143,5 +143,7 @@ def test_a_kept_window_is_another_cell() -> None:
         "recent n=10 K=2 S0=0.1 kept",
         "full n=10 S0=0.1",
     ]
-    assert notices == ["grid.reuse is not used by full: dropped there"]
+    assert [notice.message for notice in notices] == [
+        "grid.reuse is not used by full: dropped there"
+    ]
     assert cell_from_params(cells[1].params) == cells[1]
