@@ -17,7 +17,8 @@ ROOMS = (
     {"models.recursion"},
     {"sweep.columns", "sweep.metrics", "sweep.paths", "sweep.storage"},
     {"sweep.tracking"},
-    {"sweep.cells", "sweep.config"},
+    {"sweep.cells"},
+    {"sweep.config"},
     {"sweep.grid", "sweep.options"},
     {"sweep.server"},
     {"sweep.results"},
@@ -36,7 +37,7 @@ ONLY_HERE = {
     "hydra": {"sweep.config.compose", "sweep.config.overrides"},
     "pydantic": {
         "sweep.config.cluster",
-        "sweep.config.gpt",
+        "sweep.kinds.gpt.config",
         "sweep.config.schema",
         "sweep.config.search",
         "sweep.config.section",

@@ -4,6 +4,7 @@ To add an axis is to add an entry, to name it in the rule of a schedule or in a 
 that uses it, and to give it a default of null in conf/config.yaml.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,7 +27,7 @@ class Axis:
     """Whether its values are whole numbers."""
     low: float
     high: float
-    """The smallest and the largest value; neither is one of `allowed` says so."""
+    """The smallest and the largest value."""
     allowed: str
     """The range in words, for refusals."""
     default: float
@@ -48,7 +49,8 @@ AXES: dict[str, Axis] = {
         _samples("K", "window, in models", "window $K$", 2),
         Axis(
             name="S0", text="sum of squared probabilities of p(0)", label="$S_0$", of="source",
-            whole=False, low=0, high=1, allowed="1/support up to, not including, 1", default=0.1,
+            whole=False, low=math.ulp(0.0), high=math.nextafter(1.0, 0.0),
+            allowed="1/support up to, not including, 1", default=0.1,
         ),
         Axis(
             name="temperature", text="temperature at which a model writes", label="temperature",

@@ -7,15 +7,23 @@ one cell (`sweep.cells.cell`) or on the outside world (`sweep.launch.execute`).
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, PlainValidator, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from models.schedules import LARGEST_SAMPLE, RULES
 from models.source import FAMILIES
+from sweep.cells import kinds
+from sweep.cells.axes import AXES, Axis
 from sweep.config.cluster import Cluster
-from sweep.config.gpt import Gpt
-from sweep.config.model import Corpus, ModelSection, Statistical
+from sweep.config.model import Corpus, ModelSection
 from sweep.config.search import SEARCHES, Optuna, Threshold
 from sweep.config.section import Section, check_keys, checked, key_tree, paths
 from sweep.config.validate import (
@@ -32,12 +40,6 @@ from sweep.config.validate import (
     Whole,
 )
 
-AXES = ("n", "N", "K", "S0", "temperature")
-DEFAULTS: dict[str, tuple[float, ...]] = {
-    "n": (10,), "N": (100,), "K": (2,), "S0": (0.1,), "temperature": (1.0,),
-}  # fmt: skip
-"""What an axis is when nobody gives it and a schedule needs it."""
-
 FIGURES = (
     "curves", "initial", "windows", "collapse_time", "schedules", "simplex", "gpt", "threshold",
 )  # fmt: skip
@@ -49,32 +51,32 @@ threshold: the answers of search=threshold."""
 DETAILS = ("auto", "cell", "group")
 """How much goes to the store: a run a cell, or a run a group of cells; auto: a run a cell up
 to `sweep.cells.groups.MANY_CELLS`."""
-MODELS: Mapping[str, type[ModelSection]] = {"statistical": Statistical, "gpt": Gpt}
+MODELS: Mapping[str, type[ModelSection]] = {
+    name: kinds.part(name, "config").SECTION for name in kinds.KINDS
+}
 """Kind of model -> its keys in the group `model`."""
 
 SIZE = Whole(1, LARGEST_SAMPLE)
 SEED = Whole(0, 2**63)
-# Numbers between 0 and 1, neither of them.
-S0 = Real(5e-324, 1 - 2**-53, "1/support up to, not including, 1")
 SHARE = Real(5e-324, 1 - 2**-53, "above 0 and up to, not including, 1")
-TEMPERATURE = Real(0.01, 100, "numbers from 0.01 to 100")
 
 
-class Grid(Section):
-    """The axes of the sweep: values in the order given, without repeats.
+def _axis(axis: Axis) -> Any:
+    """The field of an axis: a scalar or a list of values in its range, or null."""
+    value = (
+        Whole(int(axis.low), int(axis.high))
+        if axis.whole
+        else Real(axis.low, axis.high, axis.allowed)
+    )
+    return (Annotated[tuple[Any, ...], ScalarOrList(value, repeats=True)] | None, ...)
 
-    None: not given; `DEFAULTS` then holds for the schedules that use the axis.
-    """
+
+class GridBase(Section):
+    """What a grid has besides its axes."""
 
     schedule: Annotated[tuple[str, ...], ScalarOrList(Choice(RULES))]
     zip: Annotated[tuple[str, ...], OrNull(ScalarOrList(Choice(AXES)), ())]
     """Axes that move together, value by value, instead of forming a product."""
-    n: Annotated[tuple[int, ...], ScalarOrList(SIZE, repeats=True)] | None
-    N: Annotated[tuple[int, ...], ScalarOrList(SIZE, repeats=True)] | None
-    K: Annotated[tuple[int, ...], ScalarOrList(SIZE, repeats=True)] | None
-    S0: Annotated[tuple[float, ...], ScalarOrList(S0, repeats=True)] | None
-    temperature: Annotated[tuple[float, ...], ScalarOrList(TEMPERATURE, repeats=True)] | None
-    """Of the text that a GPT writes."""
     reuse: Annotated[tuple[bool, ...], ScalarOrList(FLAG)]
     """recent only: whether a model's samples are drawn once and kept in the window."""
     alpha: Annotated[tuple[float, ...], ScalarOrList(SHARE)] | None
@@ -82,7 +84,15 @@ class Grid(Section):
     total: Annotated[tuple[int, ...], ScalarOrList(SIZE)] | None
     """N + n, with `alpha`."""
 
-    @field_validator(*AXES)
+    def values(self, axis: str) -> tuple[Any, ...] | None:
+        """The values of an axis in the order given, without repeats unless zipped.
+
+        None: not given; its default then holds for the cells that use it.
+        """
+        values: tuple[Any, ...] | None = getattr(self, axis)
+        return values
+
+    @field_validator(*AXES, check_fields=False)
     @classmethod
     def _without_repeats(cls, values: tuple[Any, ...] | None, info: ValidationInfo) -> Any:
         if values is None or info.field_name in info.data.get("zip", ()):
@@ -90,18 +100,18 @@ class Grid(Section):
         return tuple(dict.fromkeys(values))
 
     @model_validator(mode="after")
-    def _go_together(self) -> "Grid":
-        lengths = {axis: len(getattr(self, axis) or ()) for axis in self.zip}
+    def _go_together(self) -> "GridBase":
+        lengths = {axis: len(self.values(axis) or ()) for axis in self.zip}
         if len(set(lengths.values())) > 1 or 0 in lengths.values():
             shown = ", ".join(f"{axis} has {length}" for axis, length in lengths.items())
             raise ConfigError(f"zip: {shown} values; allowed: lists of one length")
         if (self.alpha is None) != (self.total is None):
             missing = "total" if self.total is None else "alpha"
             raise ConfigError(f"{missing}: is missing; grid.alpha and grid.total go together")
-        if self.alpha is not None and (self.n or self.N):
-            given = "n" if self.n else "N"
+        if self.alpha is not None and (self.values("n") or self.values("N")):
+            given = "n" if self.values("n") else "N"
             raise ConfigError(
-                f"{given}: got {list(getattr(self, given))} beside grid.alpha; allowed: one of "
+                f"{given}: got {list(self.values(given) or ())} beside grid.alpha; allowed: one of "
                 f"them, since alpha and total give n and N; write grid.{given}=null"
             )
         for total in self.total or ():
@@ -112,6 +122,15 @@ class Grid(Section):
                         "synthetic and one real sample"
                     )
         return self
+
+
+if TYPE_CHECKING:
+    Grid = GridBase
+else:
+    Grid = create_model(
+        "Grid", __base__=GridBase, **{name: _axis(axis) for name, axis in AXES.items()}
+    )
+    """The fields of `GridBase`, and one for each axis."""
 
 
 class SourceSettings(Section):
@@ -181,16 +200,6 @@ class Settings(Section):
     def model(self) -> str:
         """One of `MODELS`."""
         return self.model_section.name
-
-    @property
-    def statistical(self) -> Statistical | None:
-        """None: another kind of model."""
-        return self.model_section if isinstance(self.model_section, Statistical) else None
-
-    @property
-    def gpt(self) -> Gpt | None:
-        """None: another kind of model."""
-        return self.model_section if isinstance(self.model_section, Gpt) else None
 
     @model_validator(mode="after")
     def _complete(self) -> "Settings":

@@ -16,7 +16,7 @@ TIMEOUT = (5.0, 60.0)
 
 def needs_text(settings: Settings) -> bool:
     """Whether the sweep reads the corpus."""
-    return settings.gpt is not None or settings.source.family == "text"
+    return settings.model_section.reads_text or settings.source.family == "text"
 
 
 def fetch(settings: Settings) -> str | None:

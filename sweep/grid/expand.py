@@ -74,7 +74,7 @@ def _points(settings: Settings, name: str) -> list[dict[str, Any]]:
         if axis in moved[1:]:
             continue
         together = moved if axis in moved else [axis]
-        columns = [getattr(grid, a) or (AXES[a].default,) for a in together]
+        columns = [grid.values(a) or (AXES[a].default,) for a in together]
         groups.append([dict(zip(together, row, strict=True)) for row in zip(*columns, strict=True)])
     size = math.prod(len(group) for group in groups)
     if size > LARGEST_SWEEP:
@@ -87,11 +87,8 @@ def _points(settings: Settings, name: str) -> list[dict[str, Any]]:
 
 def _axes_of(settings: Settings) -> list[str]:
     """The axes that the kind of model uses, besides those of the schedules."""
-    if settings.gpt is not None:
-        return ["temperature"]
-    if settings.source.family not in WITHOUT_S0 or settings.grid.S0 is not None:
-        return ["S0"]
-    return []
+    own_S0 = settings.source.family in WITHOUT_S0 and settings.grid.values("S0") is None
+    return [axis for axis in settings.model_section.axes if axis != "S0" or not own_S0]
 
 
 def _shares(settings: Settings, name: str) -> list[dict[str, Any]]:
@@ -133,7 +130,7 @@ def _notices(settings: Settings, cells: list[Cell]) -> list[Notice]:
     grid, notices = settings.grid, []
     for axis in (a for a in AXES if AXES[a].of == "schedule"):
         without = [s for s in grid.schedule if axis not in RULES[s].axes]
-        if getattr(grid, axis) is not None and without:
+        if grid.values(axis) is not None and without:
             notices.append(_dropped(f"grid.{axis}", without))
     if any(
         c.schedule.name == "recent" and not c.schedule.reuse and c.schedule.K not in (None, 1)
@@ -150,13 +147,11 @@ def _notices(settings: Settings, cells: list[Cell]) -> list[Notice]:
     without = [s for s in grid.schedule if s != "recent"]
     if any(grid.reuse) and without:
         notices.append(_dropped("grid.reuse", without))
-    if settings.gpt is None and grid.temperature:
-        notices.append(
-            Notice("grid.temperature", "grid.temperature is used by model=gpt alone: dropped")
-        )
-    if settings.gpt is not None and grid.S0:
-        message = "grid.S0 is not used by model=gpt, whose text has its own: dropped"
-        notices.append(Notice("grid.S0", message))
+    for other in AXES.values():
+        unused = other.of != "schedule" and other.name not in settings.model_section.axes
+        if unused and grid.values(other.name):
+            key = f"grid.{other.name}"
+            notices.append(Notice(key, f"{key} is not used by model={settings.model}: dropped"))
     if settings.source.seed != 0 and settings.source.family != "dirichlet":
         family = settings.source.family
         notices.append(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sweep.cells.axes import AXES
 from sweep.cells.cell import Cell
 from sweep.cells.outcome import Curves
 from sweep.config.schema import Settings
@@ -49,7 +50,8 @@ class Finished:
 def check(settings: Settings) -> None:
     """Refuse what this machine cannot give; a trial would wait for ever. Raises ConfigError."""
     cluster = settings.cluster
-    if settings.gpt is not None and settings.gpt.device == "cuda" and cluster.kind != "ray":
+    device = settings.model_section.device_name
+    if device == "cuda" and cluster.kind != "ray":
         from models.gpt.device import choose
 
         try:
@@ -57,7 +59,7 @@ def check(settings: Settings) -> None:
         except ValueError as error:
             raise ConfigError(f"model.{error}") from None
     together = cluster.workers_per_trial
-    if cluster.kind == "inline" and together > 1 and settings.gpt and settings.gpt.device != "cpu":
+    if cluster.kind == "inline" and together > 1 and device != "cpu":
         from models.gpt.device import gpus
 
         if 0 < gpus() < together:
@@ -228,7 +230,7 @@ def sweep_run_spec(
         "figure": settings.figure,
         "environment": provenance.describe(
             *(["ray"] if settings.cluster.kind != "inline" else []),
-            *(["torch"] if settings.gpt is not None else []),
+            *settings.model_section.packages,
         ),
         "command": command if len(command) <= LONGEST else command[:LONGEST] + " .. (config.yaml)",
     }
@@ -252,8 +254,8 @@ def params_of(settings: Settings) -> dict[str, str]:
     """The axes as text; a long one is cut, config.yaml has it whole."""
     grid = settings.grid
     axes = {
-        "schedule": grid.schedule, "n": grid.n, "N": grid.N, "K": grid.K, "S0": grid.S0,
-        "zip": grid.zip, "alpha": grid.alpha, "total": grid.total,
+        "schedule": grid.schedule, **{axis: grid.values(axis) for axis in AXES}, "zip": grid.zip,
+        "alpha": grid.alpha, "total": grid.total,
     }  # fmt: skip
     shown = {key: ", ".join(map(str, values)) for key, values in axes.items() if values}
     shown = {k: v if len(v) <= LONGEST else v[:LONGEST] + " .." for k, v in shown.items()}

@@ -152,7 +152,7 @@ def search(settings: Settings, text: str | None) -> tuple[OptunaSearch, list[Not
     Choice(sorted(known)).at("optuna.metric", wanted.metric)
     axes = dict(wanted.axes)
     for name in ("S0", "temperature"):
-        values = getattr(settings.grid, name)
+        values = settings.grid.values(name)
         if name in axes and values is not None:
             raise ConfigError(
                 f"grid.{name}: got {list(values)} beside optuna.axes.{name}; give one"

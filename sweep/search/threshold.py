@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from models.schedules import RULES
 from models.theory import threshold
+from sweep.cells.axes import AXES
 from sweep.cells.cell import Cell
 from sweep.config.notice import Notice
-from sweep.config.schema import DEFAULTS, Settings
+from sweep.config.schema import Settings
 from sweep.config.validate import ConfigError
 from sweep.grid import cost
 from sweep.grid.expand import expand
@@ -161,18 +162,18 @@ def search(settings: Settings, text: str | None) -> tuple[ThresholdSearch, list[
 
 def _with_n(settings: Settings, support: int, m: int) -> Settings:
     """The settings with the smallest n that is possible in all cells."""
-    least = max(settings.grid.K or (DEFAULTS["K"][0],)) if "recent" in settings.grid.schedule else 1
-    if settings.gpt is not None:
-        least = max(least, settings.gpt.network.context + 1)
+    least = settings.model_section.least_n
+    if "recent" in settings.grid.schedule:
+        least = max(least, *(settings.grid.values("K") or (int(AXES["K"].default),)))
     start = settings.threshold.start if settings.threshold else None
     if start is not None and start < least:
         raise ConfigError(
-            f"threshold.start: got {start}; allowed: from {least:g}, the smallest n that all cells "
+            f"threshold.start: got {start}; allowed: from {least}, the smallest n that all cells "
             "can have"
         )
     return settings.model_copy(
         update={
-            "grid": settings.grid.model_copy(update={"n": (start or int(least),)}),
+            "grid": settings.grid.model_copy(update={"n": (start or least,)}),
             "source": settings.source.model_copy(update={"support": support}),
             "generations": m,
         }
@@ -240,19 +241,14 @@ def _refuse(settings: Settings) -> None:
             f"grid.schedule: got {without[0]!r} with search=threshold; allowed: "
             f"{', '.join(usable)}, whose n can be any"
         )
-    if settings.gpt is not None and settings.gpt.measure.stop_below is not None:
-        raise ConfigError(
-            "model.measure.stop_below: got a number with search=threshold, which needs every cell "
-            "up to generation m; write model.measure.stop_below=null"
-        )
+    assert wanted is not None
+    settings.model_section.check_threshold(wanted.criterion)
     if settings.replicates < 2:
         raise ConfigError(
             "replicates: got 1 with search=threshold; allowed: from 2, the first runs of each n, "
             "whose spread says how sure an answer is"
         )
-    if wanted and wanted.criterion == "loss" and settings.gpt is None:
-        raise ConfigError("threshold.criterion: got 'loss'; it is for model=gpt")
-    if wanted and wanted.m and min(wanted.m) < 2:
+    if wanted.m and min(wanted.m) < 2:
         raise ConfigError("threshold.m: got 1; allowed: from 2, since p(1) is the same for all n")
 
 

@@ -26,4 +26,4 @@ def test_a_notice_without_a_key_is_for_everybody() -> None:
 
 def test_keys_of_a_search_that_is_not_asked_for() -> None:
     (notice,) = notices("+experiment=full", "optuna.trials=3", "optuna.at_once=2")
-    assert notice.message == ("optuna.at_once, optuna.trials: used by search=optuna alone: ignored")
+    assert notice.message == ("optuna.at_once, optuna.trials: used only by search=optuna: ignored")

@@ -13,10 +13,10 @@ from models.theory import moments
 from sweep.cells.cell import Cell
 from sweep.cells.outcome import CellProgress, Curves, Theory
 from sweep.cells.workspace import Workspace
-from sweep.config.model import Statistical as StatisticalSection
 from sweep.config.validate import ConfigError
 from sweep.kinds import source
 from sweep.kinds.base import Defaults
+from sweep.kinds.statistical.config import StatisticalSection
 from sweep.results.arrays import joined
 
 

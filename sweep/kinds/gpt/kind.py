@@ -18,14 +18,15 @@ from sweep.config.schema import Settings
 from sweep.config.validate import ConfigError
 from sweep.kinds.base import Defaults
 from sweep.kinds.gpt import cost, params, summary
+from sweep.kinds.gpt.config import GptSection
 
 
 def from_settings(
     settings: Settings, schedule: Schedule, text: str | None, axes: Mapping[str, Any]
 ) -> Kind:
     """The recipe that the settings describe, with the temperature of the grid."""
-    gpt, source = settings.gpt, settings.corpus
-    assert gpt is not None
+    gpt, source = settings.model_section, settings.corpus
+    assert isinstance(gpt, GptSection)
     assert text is not None
     sampling = replace(gpt.sampling, temperature=float(axes["temperature"]))
     return Gpt(

@@ -18,14 +18,15 @@ from sweep.kinds import source
 from sweep.kinds.base import Defaults
 from sweep.kinds.contexts.kind import Contexts
 from sweep.kinds.statistical import cost, simulate, theory, threshold
+from sweep.kinds.statistical.config import StatisticalSection
 
 
 def from_settings(
     settings: Settings, schedule: Schedule, text: str | None, axes: Mapping[str, Any]
 ) -> Kind:
     """With contexts or without. Raises ConfigError."""
-    section = settings.statistical
-    assert section is not None
+    section = settings.model_section
+    assert isinstance(section, StatisticalSection)
     if section.context_length:
         return Contexts.checked(section, settings.source.s, schedule)
     return Statistical()

@@ -267,6 +267,7 @@ def test_workers_are_as_many_as_gpus_and_have_a_cpu_each() -> None:
 def test_one_shard_is_no_other_cell() -> None:
     """What was computed before there were shards is found again."""
     (a, b) = (
-        settings("+experiment=gpt_demo", f"model.training.shards={k}").gpt for k in ("1", "null")
+        settings("+experiment=gpt_demo", f"model.training.shards={k}").model_section
+        for k in ("1", "null")
     )
     assert a == b

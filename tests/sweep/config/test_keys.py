@@ -8,9 +8,15 @@ import pytest
 import yaml
 
 from models.gpt.config import Measure, Network, Sampling, Training
-from sweep.config.gpt import MeasureSection, NetworkSection, SamplingSection, TrainingSection
 from sweep.config.schema import KEYS, MODELS, key_paths
 from sweep.config.section import Section, key_tree, paths
+from sweep.kinds.gpt.config import (
+    GptSection,
+    MeasureSection,
+    NetworkSection,
+    SamplingSection,
+    TrainingSection,
+)
 from sweep.paths import CONF
 from tests.helpers.configs import settings
 
@@ -78,7 +84,7 @@ def test_settings_are_frozen() -> None:
     for part, key in ((given, "seed"), (given.grid, "n"), (given.cluster, "kind")):
         with pytest.raises(ValueError, match="frozen"):
             setattr(part, key, 1)
-    assert given.gpt is not None
-    assert given.gpt.network == Network(
+    assert isinstance(given.model_section, GptSection)
+    assert given.model_section.network == Network(
         context=32, embedding=64, layers=2, heads=2, dropout=0.0, bias=False, tied=True
     )

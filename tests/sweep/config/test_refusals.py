@@ -78,8 +78,8 @@ def test_null_is_no_number_of_workers() -> None:
 
 def test_a_key_of_another_kind_is_no_matter_but_a_wrong_name_is() -> None:
     given = settings("+experiment=gpt_demo", "model=statistical", "+model.training.shards=x")
-    assert given.gpt is None
-    assert settings("+experiment=simplex", "model=gpt").statistical is None
+    assert given.model == "statistical"
+    assert settings("+experiment=simplex", "model=gpt").model == "gpt"
     line = refusal("+experiment=gpt_demo", "model=statistical", "+model.training.shrads=2")
     assert line == "model.training.shrads: unknown key; did you mean model.training.shards?"
 

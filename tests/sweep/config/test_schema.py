@@ -85,9 +85,11 @@ def test_a_missing_key_is_named() -> None:
 
 
 def test_whole_floats_scalars_and_repeats() -> None:
-    assert settings(PARTIAL, "grid.n=1e3").grid.n == (1000,)
-    assert settings(PARTIAL, "grid.n=[20,10,20]").grid.n == (20, 10)
-    assert settings("grid.n=5", PARTIAL).grid.n == (5,)  # the command line wins in any order
+    assert settings(PARTIAL, "grid.n=1e3").grid.values("n") == (1000,)
+    assert settings(PARTIAL, "grid.n=[20,10,20]").grid.values("n") == (20, 10)
+    assert settings("grid.n=5", PARTIAL).grid.values("n") == (
+        5,
+    )  # the command line wins in any order
     assert settings("grid.schedule=full", PARTIAL).grid.schedule == ("full",)
 
 

@@ -24,7 +24,9 @@ def test_experiments_expand_as_recorded(name: str) -> None:
     embedded = ["corpus=embedded"] * (name == "gpt")  # its own text has to be downloaded
     made = settings(f"+experiment={name}", *embedded)
     if made.search == "threshold":
-        search, _ = threshold.search(made, corpus.embedded() if made.gpt else None)
+        search, _ = threshold.search(
+            made, corpus.embedded() if made.model_section.reads_text else None
+        )
         cells = [problem.cell for problem in search.problems]  # with the smallest n
     else:
         cells, _ = expand(made)

@@ -1,7 +1,5 @@
 """Every search is driven in the same way; a grid is the one that asks once."""
 
-from dataclasses import replace
-
 import pytest
 
 from sweep.cells.cell import sweep_id
@@ -35,7 +33,7 @@ def test_the_first_round_depends_on_the_settings_alone(name: str) -> None:
     assert first
     assert same.ask({}) == first
     assert search.sweep_id("a") == same.sweep_id("a") != search.sweep_id("b")
-    other, _ = SEARCHES[name].search(replace(made, seed=made.seed + 1), None)
+    other, _ = SEARCHES[name].search(made.model_copy(update={"seed": made.seed + 1}), None)
     assert other.sweep_id("a") != search.sweep_id("a")
     assert search.one_round is (name == "grid")
 

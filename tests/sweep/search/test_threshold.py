@@ -227,7 +227,7 @@ def test_a_search_is_a_sweep_that_resumes(tmp_path: Path) -> None:
         (["grid.n=10"], "grid.n: got [10] with search=threshold"),
         (["grid.schedule=real"], "grid.schedule: got 'real'"),
         (["replicates=1"], "replicates: got 1 with search=threshold"),
-        (["threshold.criterion=loss"], "threshold.criterion: got 'loss'; it is for model=gpt"),
+        (["threshold.criterion=loss"], "threshold.criterion: got 'loss', which needs model=gpt"),
         (["threshold.level=3"], "threshold.level: got 3"),
         (["threshold.m=[2,1]"], "threshold.m: got 1"),
         (["threshold.start=5", "threshold.cap=4"], "threshold.start: got 5"),
@@ -280,7 +280,7 @@ def test_a_first_n_that_is_above_is_no_answer(tmp_path: Path) -> None:
     (line,) = re.findall(r"^n\* +<.*$", found.stdout, flags=re.M)
     assert line.split().count("<") == 2
     assert line.split().count("20") == 2
-    assert "notice: optuna.trials: used by search=optuna alone: ignored" in found.stdout
+    assert "notice: optuna.trials: used only by search=optuna: ignored" in found.stdout
     (answer,) = answers(tmp_path)
     assert answer.theory.exact is not None
     assert answer.exact_n is None

@@ -96,7 +96,7 @@ class SamplingSection(Section):
 
     sampler: Annotated[str, Choice(config.SAMPLERS)]
     top_k: Annotated[int, Whole(1, 256)] | None
-    document: Any  # checked by `Gpt`, since the context says how long it can be
+    document: Any  # checked by `GptSection`, since the context says how long it can be
     streams: Annotated[int, Whole(1, 65_536)]
 
 
@@ -110,10 +110,13 @@ class MeasureSection(Section):
     stop_below: Annotated[float, Real(0, 1, "a share from 0 to 1")] | None
 
 
-class Gpt(ModelSection):
+class GptSection(ModelSection):
     """Settings of model=gpt."""
 
+    axes = ("temperature",)
     continuous = ("temperature", "learning_rate")
+    reads_text = True
+    packages = ("torch",)
 
     network: Annotated[config.Network, BuiltFrom(NetworkSection)]
     training: Annotated[config.Training, BuiltFrom(TrainingSection)]
@@ -125,7 +128,7 @@ class Gpt(ModelSection):
     """Whether networks are compiled before training; None: on a GPU."""
 
     @model_validator(mode="after")
-    def _within_context(self) -> "Gpt":
+    def _within_context(self) -> "GptSection":
         """The same with the length of a document, where none is given."""
         window, restarts = self.network.context + 1, self.sampling.sampler == "restart"
         for key in ("validation", "tokens"):
@@ -142,8 +145,27 @@ class Gpt(ModelSection):
         return self.model_copy(update={"sampling": sampling})
 
     @property
+    def least_n(self) -> int:
+        return self.network.context + 1
+
+    @property
     def shards(self) -> int:
         return self.training.shards or 1
+
+    @property
+    def device_name(self) -> str:
+        return self.device
+
+    @property
+    def compiled(self) -> bool | None:
+        return self.compile
+
+    def check_threshold(self, criterion: str) -> None:
+        if self.measure.stop_below is not None:
+            raise ConfigError(
+                "model.measure.stop_below: got a number with search=threshold, which needs every "
+                "cell up to generation m; write model.measure.stop_below=null"
+            )
 
     def check_corpus(self, corpus: Corpus) -> None:
         if corpus.truth == "markov" and corpus.order > self.network.context:
@@ -151,3 +173,6 @@ class Gpt(ModelSection):
                 f"corpus.order: got {corpus.order}; allowed: up to model.network.context, "
                 f"{self.network.context}"
             )
+
+
+SECTION = GptSection
