@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ import pytest
 from sweep import cli
 from sweep.results import arrays
 from sweep.tracking.mlflow_tracker import MlflowTracker
+
+Seen = TypeVar("Seen")
 
 SMOKE = ("+experiment=smoke",)
 LONG = (
@@ -136,12 +139,13 @@ def finished(folder: Path) -> int:
         return int(connection.execute(query).fetchone()[0])
 
 
-def wait_for(what: Callable[[], object], name: str, timeout: float = 90) -> None:
-    """Until something is true that another process brings about."""
+def wait_for(what: Callable[[], Seen], name: str, timeout: float = 90) -> Seen:
+    """Wait until something holds that another process brings about: what was then seen."""
     deadline = time.monotonic() + timeout
-    while not what():
+    while not (seen := what()):
         assert time.monotonic() < deadline, f"no {name} in {timeout:g} s"
         time.sleep(0.02)  # it cannot wake this one
+    return seen
 
 
 def workers(driver: int) -> list[int]:

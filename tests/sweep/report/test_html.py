@@ -3,7 +3,7 @@
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from sweep.tracking.base import Run
 from sweep.tracking.mlflow_tracker import MlflowTracker
 from tests.helpers.gpt_cells import TINY
 from tests.helpers.jobs import ran
-from tests.helpers.shells import sweep
+from tests.helpers.shells import sweep_here
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -62,15 +62,15 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(make_store_folder: Callable[[str], Path]) -> Path:
     """A real store with three sweeps: two of the statistical model, one of a GPT."""
-    folder = tmp_path_factory.mktemp("store")
+    folder = make_store_folder("store")
     for arguments in (
         ("+experiment=smoke", "cluster=inline"),
         ("+experiment=smoke", "cluster=inline", "grid.n=[10,50]", "grid.schedule=[full,partial]"),
         TINY,
     ):
-        done = sweep(folder, *arguments)
+        done = sweep_here(folder, *arguments)
         assert done.returncode == 0, done.stderr
     return folder
 
