@@ -34,7 +34,7 @@ def test_a_new_store_is_whole_and_in_wal_mode(tmp_path: Path, store_template: Pa
             assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
             assert connection.execute("SELECT count(*) FROM runs").fetchone() == (0,)
             assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
-            schemas.append(set(connection.execute("SELECT name, sql FROM sqlite_master")))
+            schemas.append(set(connection.execute("SELECT type, name FROM sqlite_master")))
     assert schemas[0] == schemas[1]
     assert len(schemas[0]) > 50
 
