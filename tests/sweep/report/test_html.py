@@ -154,12 +154,8 @@ def test_charts_hold_the_stored_curves(store: Path, tmp_path: Path) -> None:
             )
             at = steps(entry.cell.generations, 200)
             assert cell["steps"] == at.tolist()
-            gpt = entry.cell.model == "gpt"
-            assert list(cell["curves"]) == [
-                "sigma",
-                "deviation",
-                "loss/val" if gpt else "collapsed",
-            ]
+            last = "loss/val" if entry.cell.params["model"] == "gpt" else "collapsed"
+            assert list(cell["curves"]) == ["sigma", "deviation", last]
             for quantity in cell["curves"]:
                 values = curves[quantity][:, at - 1].astype(float)
                 drawn = cell["curves"][quantity]
