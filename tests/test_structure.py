@@ -190,7 +190,9 @@ def test_a_statistical_sweep_never_imports_torch(tmp_path: Path) -> None:
     code = (
         "import sys; from sweep.cli import main; sys.argv = ['sweep', '+experiment=smoke', "
         "'cluster=inline', 'tracking=memory', 'replicates=2']\n"
-        "try: main()\nexcept SystemExit as end: assert end.code == 0\n"
+        "try: main()\nexcept SystemExit as end: status = end.code\n"
+        "assert status == 0\n"
+        "assert 'numba' in sys.modules\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)

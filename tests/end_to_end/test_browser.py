@@ -4,7 +4,7 @@ One real sweep, a server started as the sweep says, and Chromium without a windo
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,10 +70,10 @@ def images(where: "Locator | FrameLocator | Page") -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def swept(make_store_folder: Callable[[str], Path]) -> tuple[Path, str]:
     """The folder of a sweep, and what it printed."""
-    folder = tmp_path_factory.mktemp("browser")
-    done = shells.sweep(folder, *SWEEP)
+    folder = make_store_folder("browser")
+    done = shells.sweep_here(folder, *SWEEP)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 

@@ -3,10 +3,12 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from sweep.report import __main__ as report
 from sweep.tracking.mlflow_tracker import MlflowTracker
 from tests.helpers.shells import (
     SMOKE,
@@ -14,15 +16,17 @@ from tests.helpers.shells import (
     dump,
     metric_rows,
     results,
+    run_here,
     start,
     sweep,
+    sweep_here,
     wait_for_cells,
 )
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The smoke sweep on Ray, run once: its folder and what it printed."""
+    """The smoke sweep on Ray in a new folder, run once: the folder and what it printed."""
     folder = tmp_path_factory.mktemp("smoke")
     done = sweep(folder, *SMOKE)
     assert done.returncode == 0, done.stderr
@@ -39,8 +43,10 @@ def test_the_main_job(smoke: tuple[Path, str]) -> None:
     assert "4/4 cells" in printed
     assert re.search(r"^full +0\.\d+ +0\.8906 ", printed, flags=re.M), printed
     assert "mlflow ui --backend-store-uri sqlite:///mlflow.db" in printed
-    for path in re.findall(r"^(?:figure|report) +(\S+)$", printed, flags=re.M):
-        assert (folder / path).stat().st_size > 1000
+    files = re.findall(r"^(?:figure|report) +(\S+)$", printed, flags=re.M)
+    assert {Path(file).suffix for file in files} == {".png", ".html"}
+    for file in files:
+        assert (folder / file).stat().st_size > 1000
     journal = folder / "mlflow.db-wal"  # empty: the store can be copied alone
     assert not journal.exists() or journal.stat().st_size == 0
     assert len(results(folder, "smoke")) == 4
@@ -53,7 +59,7 @@ def test_the_main_job(smoke: tuple[Path, str]) -> None:
 def test_the_same_command_again_adds_nothing(smoke: tuple[Path, str]) -> None:
     folder, _ = smoke
     before, points = dump(folder), metric_rows(folder)
-    again = sweep(folder, *SMOKE)
+    again = sweep_here(folder, *SMOKE)
     assert again.returncode == 0
     assert "4 of 4 cells finished, 4 of them before" in again.stdout
     assert dump(folder) == before
@@ -61,17 +67,16 @@ def test_the_same_command_again_adds_nothing(smoke: tuple[Path, str]) -> None:
 
 
 def test_neither_ray_nor_worker_count_nor_order_moves_a_bit(
-    smoke: tuple[Path, str], tmp_path: Path
+    smoke: tuple[Path, str], make_store_folder: Callable[[str], Path]
 ) -> None:
     on_ray = results(smoke[0], "smoke")
-    for name, arguments in {
-        "inline": ("cluster=inline", "grid.schedule=[random,recent,partial,full]"),
-        "one": ("cluster.num_cpus=1",),
-    }.items():
-        (tmp_path / name).mkdir()
-        assert sweep(tmp_path / name, *SMOKE, *arguments).returncode == 0
-        assert_same(on_ray, results(tmp_path / name, "smoke"))
-        assert metric_rows(tmp_path / name) == metric_rows(smoke[0])
+    inline, single = make_store_folder("inline"), make_store_folder("single")
+    reordered = ("cluster=inline", "grid.schedule=[random,recent,partial,full]")
+    assert sweep_here(inline, *SMOKE, *reordered).returncode == 0
+    assert sweep(single, *SMOKE, "cluster.num_cpus=1").returncode == 0
+    for folder in (inline, single):
+        assert_same(on_ray, results(folder, "smoke"))
+        assert metric_rows(folder) == metric_rows(smoke[0])
 
 
 def test_a_report_from_mlflow_alone(smoke: tuple[Path, str], tmp_path: Path) -> None:
@@ -82,31 +87,31 @@ def test_a_report_from_mlflow_alone(smoke: tuple[Path, str], tmp_path: Path) -> 
         cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     (rebuilt,) = (tmp_path / "outputs").iterdir()
+    names = {path.name for path in made.iterdir()}
+    assert {"report.html", "summary.csv"} < names == {path.name for path in rebuilt.iterdir()}
     for path in made.iterdir():
         assert (rebuilt / path.name).read_bytes() == path.read_bytes(), path.name
-    assert "full" in done.stdout
+    assert re.search(r"^full +0\.\d+ +0\.8906 ", done.stdout, flags=re.M), done.stdout
     html = (rebuilt / "report.html").read_text()
     assert "python -m sweep +experiment=smoke" in html
     assert not re.search(r'(src|href)="(?!data:)', html), "the page needs the network"
-    wrong = subprocess.run(
-        [sys.executable, "-m", "sweep.report", "sweep=nope",
-         f"tracking.uri=sqlite:///{folder}/mlflow.db"],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+    wrong = run_here(
+        report.main, tmp_path, "sweep=nope", f"tracking.uri=sqlite:///{folder}/mlflow.db"
+    )
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("sweep.report: sweep: got 'nope'; this store has: ")
 
 
 def test_memory_keeps_only_figures_and_tables(tmp_path: Path) -> None:
-    done = sweep(tmp_path, *SMOKE, "tracking=memory", "cluster=inline")
+    done = sweep_here(tmp_path, *SMOKE, "tracking=memory", "cluster=inline")
     assert done.returncode == 0, done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["outputs"]
 
 
-def test_force_runs_everything_anew_and_keeps_the_old(tmp_path: Path) -> None:
+def test_force_runs_everything_anew_and_keeps_the_old(store_folder: Path) -> None:
     for extra in ((), ("force=true",)):
-        assert sweep(tmp_path, *SMOKE, "cluster=inline", *extra).returncode == 0
-    tracker = MlflowTracker(f"sqlite:///{tmp_path / 'mlflow.db'}", "smoke")
+        assert sweep_here(store_folder, *SMOKE, "cluster=inline", *extra).returncode == 0
+    tracker = MlflowTracker(f"sqlite:///{store_folder / 'mlflow.db'}", "smoke")
     parents = tracker.runs(None)
     assert len(parents) == 2
     assert parents[0].key == parents[1].key
@@ -115,37 +120,37 @@ def test_force_runs_everything_anew_and_keeps_the_old(tmp_path: Path) -> None:
 
 
 def test_dry_run_makes_nothing(tmp_path: Path) -> None:
-    plan = sweep(tmp_path, *SMOKE, "dry_run=true")
+    plan = sweep_here(tmp_path, *SMOKE, "dry_run=true")
     assert plan.returncode == 0
     assert plan.stdout.count("  to do ") == 4
     assert [p.name for p in tmp_path.iterdir()] == []
 
 
-def test_a_failing_cell_is_reported_and_tried_again(tmp_path: Path) -> None:
+def test_a_failing_cell_is_reported_and_tried_again(store_folder: Path) -> None:
     """A file where the last cell wants its folder: a real failure of one cell alone."""
     arguments = (
         "+experiment=full", f"grid.n=[{','.join(map(str, range(40, 60)))}]",
         "replicates=200", "generations=20", "cluster=inline",
     )  # fmt: skip
-    plan = sweep(tmp_path, *arguments, "dry_run=true")
+    plan = sweep_here(store_folder, *arguments, "dry_run=true")
     (cell,) = re.findall(r"^full n=59 .*?([0-9a-f]{12})", plan.stdout, flags=re.M)
-    process = start(tmp_path, *arguments)
-    wait_for_cells(tmp_path, 1)
-    tracker = MlflowTracker(f"sqlite:///{tmp_path / 'mlflow.db'}", "full")
+    process = start(store_folder, *arguments)
+    wait_for_cells(store_folder, 1)
+    tracker = MlflowTracker(f"sqlite:///{store_folder / 'mlflow.db'}", "full")
     (parent,) = tracker.runs(None)
-    obstacle = tmp_path / "mlflow-state" / "spool" / parent.id / cell
+    obstacle = store_folder / "mlflow-state" / "spool" / parent.id / cell
     obstacle.touch()
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1, err
     assert "19 of 20 cells finished" in out
     assert re.search(r"^FAILED +full n=59 S0=0.1: \w+Error", err, flags=re.M)
     obstacle.unlink()
-    plan = sweep(tmp_path, *arguments, "dry_run=true")
+    plan = sweep_here(store_folder, *arguments, "dry_run=true")
     assert plan.stdout.count("  done ") == 19
-    again = sweep(tmp_path, *arguments)
+    again = sweep_here(store_folder, *arguments)
     assert again.returncode == 0
     assert "20 of 20 cells finished, 19 of them before" in again.stdout
-    assert len(results(tmp_path, "full")) == 20
+    assert len(results(store_folder, "full")) == 20
     assert not any("error" in row.tags for row in tracker.runs(parent.id))
 
 
@@ -171,32 +176,22 @@ def test_a_failing_cell_is_reported_and_tried_again(tmp_path: Path) -> None:
     ],
 )
 def test_refusals_are_one_line_and_status_2(
-    arguments: tuple[str, ...],
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
-    from sweep.cli import main
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["sweep", *arguments])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    err = capsys.readouterr().err
-    assert caught.value.code == 2
-    assert message in err
-    assert err.startswith("sweep: ")
-    assert err.count("\n") == 1
+    refused = sweep_here(tmp_path, *arguments)
+    assert refused.returncode == 2
+    assert message in refused.stderr
+    assert refused.stderr.startswith("sweep: ")
+    assert refused.stderr.count("\n") == 1
 
 
 def test_help_lists_the_experiments(tmp_path: Path) -> None:
-    done = sweep(tmp_path, "--help")
+    done = sweep_here(tmp_path, "--help")
     assert done.returncode == 0
     for name in ("smoke", "partial", "full"):
         assert re.search(rf"^  {name} +\S", done.stdout, flags=re.M)
     assert max(map(len, done.stdout.splitlines())) <= 80
-    composed = sweep(tmp_path, *SMOKE, "--cfg", "job")
+    composed = sweep_here(tmp_path, *SMOKE, "--cfg", "job")
     assert composed.returncode == 0
     assert "name: smoke" in composed.stdout
 

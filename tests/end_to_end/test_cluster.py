@@ -166,6 +166,7 @@ def assert_as_here(lab: Lab, folder: Path, *overrides: str) -> None:
             del curves[speed]
     assert_same(*both)
     assert lab.statuses() == {"FINISHED"}
+    assert list(lab.storage.glob("sweep-state-*"))
     assert not list(lab.storage.glob("sweep-state-*/spool/*"))
 
 
@@ -182,6 +183,8 @@ def test_a_node_killed_in_mid_run_of_a_submitted_job(lab: Lab, tmp_path: Path) -
     process = lab.cluster.submit(*LONG, *lab.arguments, root=ROOT)
     wait_for(lambda: lab.finished("full") >= 3 and lab.cluster.workers(2), process)
     lab.cluster.raylet(2).kill()
+    assert process.poll() is None
+    assert lab.finished("full") < 24
     out, _ = process.communicate(timeout=180)
     assert process.returncode == 0, out
     assert "24 of 24 cells finished" in out

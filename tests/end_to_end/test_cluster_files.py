@@ -41,10 +41,12 @@ def test_every_pod_of_the_rayjob_has_the_storage_the_login_and_the_same_image() 
     assert job["spec"]["rayClusterSpec"]["authOptions"] == {"mode": "token"}
     storage = re.search(r"cluster\.storage=(\S+)", job["spec"]["entrypoint"])
     assert storage is not None
+    assert len(pods(job)) > 1
     for pod in pods(job):
         (container,) = pod["containers"]
         assert [m["mountPath"] for m in container["volumeMounts"]] == [storage.group(1)]
         assert {m["name"] for m in container["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
+        assert container["env"]
         assert all("secretKeyRef" in variable["valueFrom"] for variable in container["env"])
         assert container["image"] == "IMAGE"
         assert container["resources"]["limits"] == container["resources"]["requests"]

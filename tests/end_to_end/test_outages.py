@@ -1,13 +1,12 @@
 """Stores and machines that fail for a while: what waits, what is delivered, what is said."""
 
 import contextlib
+import fcntl
 import os
 import re
 import signal
 import sqlite3
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,20 +19,25 @@ from sweep.cells.cell import Cell
 from sweep.cells.outcome import CellProgress
 from sweep.grid.expand import expand
 from sweep.kinds.statistical.simulate import simulate
+from sweep.report import __main__ as report
 from sweep.tracking.base import OutageError, RunSpec, StartedRun
 from sweep.tracking.folder_tracker import FolderTracker
 from sweep.tracking.mlflow_tracker import MlflowTracker
 from sweep.trial import spool
 from sweep.trial.upload import UploadTarget, leftovers
 from sweep.trial.worker import Job, Outcome, run_cells
+from tests.helpers import stores
 from tests.helpers.configs import settings
-from tests.helpers.jobs import job_at
+from tests.helpers.jobs import finish, job_at
 from tests.helpers.shells import (
     assert_same,
     metric_rows,
     results,
+    run_here,
     start,
     sweep,
+    sweep_here,
+    wait_for,
     wait_for_cells,
     workers,
 )
@@ -122,10 +126,10 @@ def test_a_cell_that_takes_too_long_fails_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_limit_on_ray_too(tmp_path: Path) -> None:
+def test_a_limit_on_ray_too(store_folder: Path) -> None:
     done = sweep(
-        tmp_path, "+experiment=full", "grid.n=[2,100000]", "replicates=5000", "generations=2000",
-        "cluster.limit_seconds=10",
+        store_folder, "+experiment=full", "grid.n=[2,100000]", "replicates=5000",
+        "generations=2000", "cluster.limit_seconds=10",
     )  # fmt: skip
     assert done.returncode == 1
     assert "FAILED  full n=100000 S0=0.1: TimeoutError: the cell did not end in 10 s" in done.stderr
@@ -133,44 +137,34 @@ def test_a_limit_on_ray_too(tmp_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(database: Path, seconds: float) -> Iterator[None]:
-    """Hold the write lock of a SQLite file for a while."""
-
-    def hold() -> None:
-        with contextlib.closing(sqlite3.connect(database, timeout=60)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            begun.set()
-            time.sleep(seconds)  # what another program does to it
-            connection.rollback()
-
-    begun = threading.Event()
-    thread = threading.Thread(target=hold)
-    thread.start()
-    begun.wait()
-    yield
-    thread.join()
+def locked(database: Path) -> Iterator[None]:
+    """Hold the write lock of a SQLite file, as another program may."""
+    with contextlib.closing(sqlite3.connect(database, timeout=60)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.rollback()
 
 
 @pytest.mark.slow
-def test_a_locked_store_is_waited_for(tmp_path: Path) -> None:
-    """Longer than SQLite itself waits."""
-    options = ("+experiment=full", "grid.n=[10,20,30]", "cluster=inline")
-    assert sweep(tmp_path, *options).returncode == 0
-    process = start(tmp_path, *options, "seed=1", "grid.n=[10,20,30,40,50,60]", "replicates=3000")
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("mlflow-state/spool/*/*")) and time.monotonic() < deadline:
-        time.sleep(0.02)  # another process makes it
-    with locked(tmp_path / "mlflow.db", 12):
-        pass
+def test_a_locked_store_is_waited_for(store_folder: Path) -> None:
+    """Longer than SQLite itself waits: until a second result waits, since the first was refused."""
+    spool = "mlflow-state/spool/*/*"
+    process = start(
+        store_folder, "+experiment=full", "grid.n=[10,20,30,40,50,60]", "replicates=3000",
+        "cluster=inline",
+    )  # fmt: skip
+    wait_for(lambda: [*store_folder.glob(spool)], "first cell at work")
+    with locked(store_folder / "mlflow.db"):
+        wait_for(lambda: len([*store_folder.glob(f"{spool}/result.json")]) >= 2, "waiting results")
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert "6 of 6 cells finished" in out
-    points = metric_rows(tmp_path)
+    points = metric_rows(store_folder)
     assert len(points) == len({point[:3] for point in points})
 
 
 @pytest.mark.slow
-def test_a_full_disk_costs_nothing_that_was_finished(tmp_path: Path) -> None:
+def test_a_full_disk_costs_nothing_that_was_finished(tmp_path: Path, store_template: Path) -> None:
     """A file system of 9 MB: refused cells wait, and are sent once there is room."""
     small = tmp_path / "small"
     small.mkdir()
@@ -187,69 +181,75 @@ def test_a_full_disk_costs_nothing_that_was_finished(tmp_path: Path) -> None:
         )  # fmt: skip
         first = sweep(small, *options)
         assert first.returncode == 1
-        assert "No space left" in first.stderr or "full" in first.stderr
+        assert re.search("No space left on device|database or disk is full", first.stderr)
         assert "Traceback" not in first.stderr, first.stderr
         subprocess.run(["mount", "-o", "remount,size=200m", str(small)], check=True)
         again = sweep(small, *options)
         assert again.returncode == 0, again.stderr
-        whole = tmp_path / "whole"
-        whole.mkdir()
-        assert sweep(whole, *options[:-2]).returncode == 0
+        whole = stores.put(store_template, tmp_path / "whole")
+        assert sweep_here(whole, *options[:-2]).returncode == 0
         assert_same(results(small, "full"), results(whole, "full"))
         assert metric_rows(small) == metric_rows(whole)
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)  # the store is open here
 
 
+def packs_at_work(folder: Path) -> set[str]:
+    """The packs that a worker holds the lock of."""
+    found = set()
+    for path in folder.glob("mlflow-state/tune/*/begun/*.lock"):
+        with open(path) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found.add(path.stem)
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds workers in /proc")
-def test_workers_killed_for_memory_cost_their_cells_alone(tmp_path: Path) -> None:
-    """The kernel kills with signal 9; here twice the worker at work, so that its pack is lost."""
+def test_workers_killed_for_memory_cost_their_cells_alone(store_folder: Path) -> None:
+    """The kernel kills with signal 9; here twice the worker of one pack, which is then given up."""
     options = ("+experiment=full", f"grid.n=[{','.join(map(str, range(40, 60)))}]",
-               "generations=200", "replicates=3000", "cluster.num_cpus=1")  # fmt: skip
-    process = start(tmp_path, *options)
-    wait_for_cells(tmp_path, 2)
-    killed: set[int] = set()
-    deadline = time.monotonic() + 60
-    while len(killed) < 2 and time.monotonic() < deadline and process.poll() is None:
-        for victim in set(workers(process.pid)) - killed:
-            os.kill(victim, signal.SIGKILL)
-            killed.add(victim)
-        time.sleep(0.5)  # until Ray has noticed, and started another
-    _, err = process.communicate(timeout=120)
-    assert process.returncode in (0, 1), err
+               "generations=200", "replicates=3000", "cluster.num_cpus=1",
+               "figure=collapse_time")  # fmt: skip
+    process = start(store_folder, *options)
+    wait_for_cells(store_folder, 2)
+    (pack,) = wait_for(lambda: packs_at_work(store_folder), "pack at work")
+    for _ in range(2):
+        wait_for(lambda: pack in packs_at_work(store_folder), f"worker at pack {pack}")
+        (victim,) = wait_for(lambda: workers(process.pid), "worker by its name")
+        os.kill(victim, signal.SIGKILL)
+        wait_for(lambda: pack not in packs_at_work(store_folder), "end of the worker")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, err
     assert "Traceback" not in err
-    again = sweep(tmp_path, *options)
+    lost = re.findall(r"^FAILED +full n=\d+ S0=0.1: its worker was lost", err, flags=re.M)
+    assert 1 <= len(lost) <= 6, err
+    assert f"{20 - len(lost)} of 20 cells finished" in out
+    again = sweep(store_folder, *options)
     assert again.returncode == 0, again.stderr
-    assert re.search(r"20 of 20 cells finished", again.stdout)
-    assert len(results(tmp_path, "full")) == 20
-    points = metric_rows(tmp_path)
+    assert f"20 of 20 cells finished, {20 - len(lost)} of them before" in again.stdout
+    assert len(results(store_folder, "full")) == 20
+    points = metric_rows(store_folder)
     assert len(points) == len({point[:3] for point in points})
 
 
-def test_deliver_sends_what_waits_in_a_local_store(tmp_path: Path) -> None:
+def test_deliver_sends_what_waits_in_a_local_store(store_folder: Path) -> None:
     """Results of a sweep that was killed between computing and logging."""
     options = ("+experiment=smoke", "cluster=inline")
-    assert sweep(tmp_path, *options).returncode == 0
-    tracker = MlflowTracker(f"sqlite:///{tmp_path / 'mlflow.db'}", "smoke")
+    assert sweep_here(store_folder, *options).returncode == 0
+    tracker = MlflowTracker(f"sqlite:///{store_folder / 'mlflow.db'}", "smoke")
     (parent,) = tracker.runs(None)
     cells, _ = expand(settings("+experiment=smoke", "seed=7"))
-    folder = tmp_path / "mlflow-state" / "spool" / parent.id
+    folder = store_folder / "mlflow-state" / "spool" / parent.id
     for cell in cells:
-        given = job_at(UploadTarget(parent=parent.id, spool=folder))
-        work = simulate(cell, given.address.spool)
-        while True:
-            try:
-                next(work)
-            except StopIteration as end:
-                result = spool.Result(curves=end.value, start_ms=5, seconds=0.1)
-                spool.write(folder, cell.id, result, cell.params)
-                break
+        result = spool.Result(curves=finish(simulate(cell, folder)), start_ms=5, seconds=0.1)
+        spool.write(folder, cell.id, result, cell.params)
     before = len(tracker.runs(parent.id))
-    command = [sys.executable, "-m", "sweep.report", "deliver=true"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = run_here(report.main, store_folder, "deliver=true")
     assert done.returncode == 0, done.stderr
     assert "4 results delivered" in done.stdout
     assert len(tracker.runs(parent.id)) == before + 4
-    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    again = run_here(report.main, store_folder, "deliver=true")
     assert "0 results delivered" in again.stdout

@@ -1,13 +1,12 @@
 """Small GPT cells, and what their stores hold."""
 
-import time
 from pathlib import Path
 
 from models.gpt.config import Recipe
 from models.gpt.device import Device
 from sweep.cells.cell import Cell
 from sweep.kinds.gpt.kind import Gpt
-from tests.helpers.shells import metric_rows
+from tests.helpers.shells import metric_rows, wait_for
 
 TINY = (
     "+experiment=gpt_demo", "cluster=inline", "grid.n=90", "grid.N=90", "generations=3",
@@ -36,12 +35,7 @@ def numbers(folder: Path) -> list[tuple[str, str, int, float]]:
 
 
 def wait_for_piece(folder: Path, pattern: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if list(folder.glob(f"mlflow-state/**/{pattern}.npz")):
-            return
-        time.sleep(0.01)  # another process is writing it
-    raise AssertionError(f"no {pattern} in 60 s")
+    wait_for(lambda: [*folder.glob(f"mlflow-state/**/{pattern}.npz")], pattern)
 
 
 def recipe_of(cell: Cell) -> Recipe:

@@ -23,6 +23,7 @@ from sweep.server import mlflow_server
 from sweep.tracking.base import Point, RunSpec
 from sweep.tracking.folder_tracker import FolderTracker
 from sweep.tracking.mlflow_tracker import MlflowTracker
+from tests.helpers.shells import wait_for
 
 POINTS = [Point(f"metric{k}/mean", m, m / 100 + k) for k in range(13) for m in range(1, 51)]
 """Thirteen metrics of fifty generations."""
@@ -118,10 +119,11 @@ class Running:
     def kill(self) -> None:
         """The whole of MLflow, at once."""
         os.killpg(int(self.own.pid.read_text().split()[0]), signal.SIGKILL)
-        answer = 0
-        while answer != errno.ECONNREFUSED:  # dying takes it a moment
-            with socket.socket() as caller:
-                answer = caller.connect_ex(("127.0.0.1", self.port))
+        wait_for(self._refuses, "end of the server", timeout=20)  # dying takes it a moment
+
+    def _refuses(self) -> bool:
+        with socket.socket() as caller:
+            return caller.connect_ex(("127.0.0.1", self.port)) == errno.ECONNREFUSED
 
     def start_again(self) -> None:
         mlflow_server.up(self.own, host="127.0.0.1", port=self.port, workers=1)

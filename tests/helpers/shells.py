@@ -1,17 +1,25 @@
-"""Sweeps as processes, and what their stores then hold."""
+"""Sweeps as processes or in this one, and what their stores then hold."""
 
+import contextlib
+import io
 import os
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+import pytest
 
+from sweep import cli
 from sweep.results import arrays
 from sweep.tracking.mlflow_tracker import MlflowTracker
+
+Seen = TypeVar("Seen")
 
 SMOKE = ("+experiment=smoke",)
 LONG = (
@@ -19,8 +27,9 @@ LONG = (
     f"grid.n=[{','.join(str(n) for n in range(40, 80))}]",
     "generations=30",
     "replicates=400",
+    "figure=collapse_time",
 )
-"""Forty cells, some five seconds of work on two cores."""
+"""Forty cells, some five seconds of work on two cores, and one small figure."""
 
 
 def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
@@ -40,9 +49,43 @@ def sweep(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
+def run_here(
+    main: Callable[[], None], folder: Path, *arguments: str
+) -> "subprocess.CompletedProcess[str]":
+    """The same command in this process, which has imported all that it needs."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(folder),
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setattr(sys, "argv", ["sweep", *arguments])
+        status: object = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code or 0
+    assert isinstance(status, int), status
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
+
+
+def sweep_here(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """A sweep in this process: for tests of what it leaves behind, not of how it starts or dies."""
+    return run_here(cli.main, folder, *arguments)
+
+
+@contextlib.contextmanager
+def reading(folder: Path) -> Iterator[sqlite3.Connection]:
+    """The store, opened for reading alone: opened otherwise, it is made where it is not."""
+    uri = f"{(folder / 'mlflow.db').as_uri()}?mode=ro"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)) as connection:
+        yield connection
+
+
 def dump(folder: Path) -> dict[str, int]:
     """How many rows each table of the store has."""
-    with sqlite3.connect(folder / "mlflow.db") as connection:
+    with reading(folder) as connection:
         return {
             table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             for table in ("experiments", "runs", "metrics", "params", "tags", "latest_metrics")
@@ -66,11 +109,11 @@ def results(folder: Path, experiment: str) -> dict[str, dict[str, np.ndarray]]:
 
 def metric_rows(folder: Path) -> list[tuple[str, str, int, float]]:
     """Every stored point as (cell, key, step, value), sorted; doubled points appear twice."""
-    with sqlite3.connect(folder / "mlflow.db") as connection:
-        query = (
-            "SELECT t.value, m.key, m.step, m.value FROM metrics m "
-            "JOIN tags t ON t.run_uuid = m.run_uuid AND t.key = 'cell'"
-        )
+    query = (
+        "SELECT t.value, m.key, m.step, m.value FROM metrics m "
+        "JOIN tags t ON t.run_uuid = m.run_uuid AND t.key = 'cell'"
+    )
+    with reading(folder) as connection:
         return sorted(connection.execute(query).fetchall())
 
 
@@ -84,17 +127,25 @@ def assert_same(a: dict[str, dict[str, np.ndarray]], b: dict[str, dict[str, np.n
 
 def wait_for_cells(folder: Path, least: int, timeout: float = 90) -> None:
     """Until the store has that many finished cells."""
+    wait_for(lambda: finished(folder) >= least, f"{least} finished cells", timeout)
+
+
+def finished(folder: Path) -> int:
+    """How many runs of the store are finished; none before there is a store."""
+    if not (folder / "mlflow.db").exists():
+        return 0
+    with reading(folder) as connection:
+        query = "SELECT count(*) FROM runs WHERE status = 'FINISHED'"
+        return int(connection.execute(query).fetchone()[0])
+
+
+def wait_for(what: Callable[[], Seen], name: str, timeout: float = 90) -> Seen:
+    """Wait until something holds that another process brings about: what was then seen."""
     deadline = time.monotonic() + timeout
-    query = "SELECT count(*) FROM runs WHERE status = 'FINISHED'"
-    while time.monotonic() < deadline:
-        try:
-            with sqlite3.connect(folder / "mlflow.db", timeout=10) as connection:
-                if connection.execute(query).fetchone()[0] >= least:
-                    return
-        except sqlite3.OperationalError:
-            pass
-        time.sleep(0.05)
-    raise AssertionError(f"{least} cells were not finished in {timeout} s")
+    while not (seen := what()):
+        assert time.monotonic() < deadline, f"no {name} in {timeout:g} s"
+        time.sleep(0.02)  # it cannot wake this one
+    return seen
 
 
 def workers(driver: int) -> list[int]:

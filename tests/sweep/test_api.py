@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ SMALL: dict[str, Any] = {"cluster": "inline", "generations": 12, "replicates": 2
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+def table(make_store_folder: Callable[[str], Path]) -> pd.DataFrame:
     """A sweep of every kind of law, kept in MLflow; the test runs in its folder."""
-    folder = tmp_path_factory.mktemp("notebook")
+    folder = make_store_folder("notebook")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         found = run("smoke", {**SMALL, "grid.n": np.array([4, 10]), "grid.S0": 0.3})
@@ -60,7 +61,9 @@ def test_the_table_is_what_mlflow_holds(
         pd.testing.assert_frame_equal(load(wanted), table)
     tracker = MlflowTracker(f"sqlite:///{table.attrs['folder']}/mlflow.db", "smoke")
     (parent,) = tracker.runs(None)
-    for row in tracker.runs(parent.id):
+    rows = tracker.runs(parent.id)
+    assert {row.key for row in rows} == set(table.cell)
+    for row in rows:
         last = table[(table.cell == row.key) & (table.generation == 12)].iloc[0]
         for key, value in row.metrics.items():
             if not key.startswith("grid/"):
@@ -81,18 +84,18 @@ def test_every_run_is_there(table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 
 
 def test_groups_are_tables_like_runs(
-    table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    table: pd.DataFrame, store_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(store_folder)
     values = {**SMALL, "grid.n": [4, 10], "grid.S0": 0.3, "tracking.detail": "group"}
     pd.testing.assert_frame_equal(run("smoke", values), table, check_like=True)
     pd.testing.assert_frame_equal(load(), table, check_like=True)
 
 
 def test_what_fails_is_named_and_the_rest_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(store_folder)
     values: dict[str, Any] = {"cluster": "inline", "generations": 200, "replicates": 9000}
     run("full", {**values, "grid.n": 2})  # done before, since compiling may take seconds
     with pytest.warns(UserWarning, match="1 of 2 cells"):
@@ -100,7 +103,7 @@ def test_what_fails_is_named_and_the_rest_is_there(
     assert set(found.n) == {2}
     said = capsys.readouterr().err
     assert re.search(r"^FAILED  full n=50000 S0=0.1: TimeoutError", said, flags=re.M)
-    assert list(tmp_path.glob("outputs/*/failed/*.txt"))
+    assert list(store_folder.glob("outputs/*/failed/*.txt"))
 
 
 @pytest.mark.parametrize(
@@ -141,12 +144,12 @@ def test_values_survive_hydra() -> None:
     assert (config["generations"], config["seed"], config["output"]) == (7, 3, "/tmp/x y")
 
 
-def test_the_process_is_left_as_it_was() -> None:
+def test_the_process_is_left_as_it_was(tmp_path: Path) -> None:
     """In a running event loop, as in Jupyter, and in a thread; Hydra and signals are untouched."""
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    values = {**SMALL, "tracking": "memory", "output": "/tmp/unused", "grid.n": 5}
+    values = {**SMALL, "tracking": "memory", "output": str(tmp_path), "grid.n": 5}
 
     async def cell() -> pd.DataFrame:
         return run("full", values)
@@ -215,15 +218,15 @@ def test_figures_of_the_table(
         plot.curves(pd.concat([full.assign(cell=full.cell + str(k)) for k in range(5)]))
 
 
-def test_the_page_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_runs_as_it_stands(store_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every cell of docs/notebook.md, in one namespace."""
     cells = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
     assert len(cells) == 6
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(store_folder)
     names: dict[str, Any] = {}
     for cell in cells:
         exec(compile(cell, str(PAGE), "exec"), names)
     assert len(names["table"]) == 3 * 30
     assert names["z"].max() < 6  # standard errors: 90 comparisons, odds below 1e-6
-    assert (tmp_path / "deviation.png").stat().st_size > 1000
+    assert (store_folder / "deviation.png").stat().st_size > 1000
     assert set(names["runs"].run) == set(range(100))

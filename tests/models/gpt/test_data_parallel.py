@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from sweep.launch.nodes import Node, check_fit
 from tests.helpers.configs import CLUSTER, settings
 from tests.helpers.gpt_cells import CPU, SLOW, numbers, wait_for_piece
 from tests.helpers.networks import SMALL, TRAINING, S, texts
-from tests.helpers.shells import start, sweep
+from tests.helpers.shells import finished, start, sweep_here
 
 SHARED = (
     *SLOW, "model.training.shards=2", "model.network.dropout=0.2", "model.training.steps=40",
@@ -172,19 +173,19 @@ def test_a_worker_that_fails_says_why() -> None:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def alone(make_store_folder: Callable[[str], Path]) -> Path:
     """A cell in one process, undisturbed."""
-    folder = tmp_path_factory.mktemp("alone")
-    done = sweep(folder, *SHARED)
+    folder = make_store_folder("alone")
+    done = sweep_here(folder, *SHARED)
     assert done.returncode == 0, done.stderr
     return folder
 
 
 def test_a_worker_killed_in_training_fails_the_cell_and_costs_no_bit(
-    tmp_path: Path, alone: Path
+    store_folder: Path, alone: Path
 ) -> None:
-    process = start(tmp_path, *SHARED, WORKERS)
-    wait_for_piece(tmp_path, "model-0-2-training")
+    process = start(store_folder, *SHARED, WORKERS)
+    wait_for_piece(store_folder, "model-0-2-training")
     (worker,) = helpers(process.pid)
     worker.kill()
     out, err = process.communicate(timeout=60)
@@ -192,19 +193,20 @@ def test_a_worker_killed_in_training_fails_the_cell_and_costs_no_bit(
     line = f"worker 2 of 2 of this trial (process {worker.pid}) was killed by signal 9"
     assert re.sub(r"\s+", " ", err).count(line) == 1  # wrapped at 80 columns
     assert "Traceback" not in out + err
-    again = sweep(tmp_path, *SHARED, WORKERS)
+    assert finished(store_folder) == 0
+    again = sweep_here(store_folder, *SHARED, WORKERS)
     assert again.returncode == 0, again.stderr
-    assert numbers(tmp_path) == numbers(alone)
+    assert numbers(store_folder) == numbers(alone)
 
 
 @pytest.mark.slow
 def test_a_trial_killed_on_ray_leaves_no_worker_and_costs_no_bit(
-    tmp_path: Path, alone: Path
+    store_folder: Path, alone: Path
 ) -> None:
     """Two CPUs are one trial; Ray starts it again, and it goes on from its last checkpoint."""
     options = [a for a in SHARED if not a.startswith("cluster=")]
-    process = start(tmp_path, *options, WORKERS, "cluster.num_cpus=2")
-    wait_for_piece(tmp_path, "model-0-2-training")
+    process = start(store_folder, *options, WORKERS, "cluster.num_cpus=2")
+    wait_for_piece(store_folder, "model-0-2-training")
     (worker,) = helpers(process.pid)
     trial = worker.parent()
     assert trial is not None
@@ -214,7 +216,7 @@ def test_a_trial_killed_on_ray_leaves_no_worker_and_costs_no_bit(
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert "1 of 1 cells finished" in out
-    assert numbers(tmp_path) == numbers(alone)
+    assert numbers(store_folder) == numbers(alone)
 
 
 @pytest.mark.parametrize(

@@ -215,12 +215,24 @@ def test_the_shortcut_decides_as_the_law(n: int, p: float) -> None:
             )
 
 
-@pytest.mark.parametrize(("taken", "good", "bad"), HYPERGEOMETRICS)
+def halved(taken: int, good: int, bad: int) -> tuple[int, int]:
+    """What the sampler draws instead: the rarer kind, and the smaller of what is taken and left."""
+    few, drawn = sorted((min(good, bad), min(taken, good + bad - taken)), reverse=True)
+    return few, drawn
+
+
+RATIO = [h for h in HYPERGEOMETRICS if halved(*h)[1] >= variates.INVERTED]
+"""Those that are drawn by the ratio of uniforms; the others are inverted."""
+
+
+def test_both_ways_to_draw_a_hypergeometric_are_tested() -> None:
+    assert 8 <= len(RATIO) <= len(HYPERGEOMETRICS) - 5
+
+
+@pytest.mark.parametrize(("taken", "good", "bad"), RATIO)
 def test_the_ratio_of_uniforms_covers_the_hypergeometric(taken: int, good: int, bad: int) -> None:
     total = good + bad
-    few, drawn = sorted((min(good, bad), min(taken, total - taken)), reverse=True)
-    if drawn < 10:
-        return
+    few, drawn = halved(taken, good, bad)
     share = few / total
     centre = drawn * share + 0.5
     variance = drawn * share * (1 - share) * (total - drawn) / (total - 1)

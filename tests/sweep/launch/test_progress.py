@@ -10,7 +10,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fcntl import ioctl
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from sweep.grid.expand import expand
 from sweep.launch.eta import TimeLeft
 from tests.helpers.configs import settings
 from tests.helpers.paths import GOLDEN
-from tests.helpers.shells import SMOKE, sweep
+from tests.helpers.shells import SMOKE, sweep, sweep_here
 
 TRACES = json.loads((GOLDEN / "progress.json").read_text())
 """What two real sweeps told their driver, and when: 15 counting cells whose costs differ by a
@@ -121,7 +121,7 @@ def _read(process: "subprocess.Popen[bytes]", terminal: int) -> Iterator[bytes]:
 def test_the_bar_fits_the_terminal(tmp_path: Path) -> None:
     status, drawn = in_terminal(
         tmp_path, *SMOKE, "cluster=inline", "tracking=memory", "generations=400",
-        "replicates=400", "grid.n=[10,2000]",
+        "replicates=400", "grid.n=[10,2000]", "figure=collapse_time",
     )  # fmt: skip
     assert status == 0, drawn
     pictures = [line for line in re.split(r"[\r\n]+", drawn) if line.strip()]
@@ -134,15 +134,15 @@ def test_the_bar_fits_the_terminal(tmp_path: Path) -> None:
 
 FAILING = (
     "+experiment=full", "grid.n=[10,50000]", "generations=3000", "replicates=1000",
-    "cluster=inline", "cluster.limit_seconds=2",
+    "cluster=inline", "cluster.limit_seconds=2", "figure=collapse_time",
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def one_done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def one_done(make_store_folder: Callable[[str], Path]) -> Path:
     """A folder where the first of two cells is finished, since compiling may take seconds."""
-    folder = tmp_path_factory.mktemp("failing")
-    assert sweep(folder, *FAILING, "grid.n=10", "cluster.limit_seconds=null").returncode == 0
+    folder = make_store_folder("failing")
+    assert sweep_here(folder, *FAILING, "grid.n=10", "cluster.limit_seconds=null").returncode == 0
     return folder
 
 

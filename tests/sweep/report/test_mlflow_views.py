@@ -119,8 +119,8 @@ def test_a_data_set_is_named_by_all_that_determines_it() -> None:
     assert datasets_of([cell(10), cell(20), cell(30, S0=0.2)]) == [first, other]
 
 
-def test_mlflow_has_the_data_set_once(tmp_path: Path) -> None:
-    tracker = MlflowTracker(f"sqlite:///{tmp_path / 'mlflow.db'}", "data")
+def test_mlflow_has_the_data_set_once(store_folder: Path) -> None:
+    tracker = MlflowTracker(f"sqlite:///{store_folder / 'mlflow.db'}", "data")
     parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1)).id
     for _ in range(2):
         for n in (10, 20):
@@ -135,7 +135,7 @@ def test_mlflow_has_the_data_set_once(tmp_path: Path) -> None:
                     data=[dataset_of(one)],
                 )
             )
-    with sqlite3.connect(tmp_path / "mlflow.db") as connection:
+    with sqlite3.connect(store_folder / "mlflow.db") as connection:
         rows = connection.execute("SELECT name, digest FROM datasets").fetchall()
         uses = connection.execute("SELECT count(*) FROM inputs").fetchone()
     assert rows == [("zipf S0=0.1", dataset_of(cell(10)).digest)]

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from sweep.search import bracketing, threshold_result
 from sweep.search.bracketing import Probe, Rules, Value
 from sweep.search.threshold_result import ThresholdResult
 from tests.helpers.configs import settings
-from tests.helpers.shells import sweep
+from tests.helpers.shells import sweep_here
 
 LAW = Source(family="zipf", s=600, support=52, S0=0.1).probabilities()
 
@@ -198,14 +199,14 @@ SMALL = (
 )  # fmt: skip
 
 
-def test_a_search_is_a_sweep_that_resumes(tmp_path: Path) -> None:
+def test_a_search_is_a_sweep_that_resumes(store_folder: Path) -> None:
     """Every probe a run, the answer with the parent; the exact one in the interval.
 
     Two answers at 99%, fixed seed: what is found is always found.
     """
-    first = sweep(tmp_path, *SMALL)
+    first = sweep_here(store_folder, *SMALL)
     assert first.returncode == 0, first.stderr
-    found = answers(tmp_path)
+    found = answers(store_folder)
     assert len(found) == 2
     for answer in found:
         exact, bracket = answer.theory.exact, answer.bracket
@@ -215,10 +216,11 @@ def test_a_search_is_a_sweep_that_resumes(tmp_path: Path) -> None:
     assert "vacuous" in first.stdout
     lines = [line for line in first.stdout.splitlines() if not line.startswith("http")]
     assert max(map(len, lines)) <= 80
-    again = sweep(tmp_path, *SMALL)
+    again = sweep_here(store_folder, *SMALL)
     assert again.returncode == 0, again.stderr
-    assert "of them before" in again.stdout
-    assert answers(tmp_path) == found
+    (cells,) = re.findall(r"^(\d+) of \1 cells finished;", first.stdout, flags=re.M)
+    assert f"{cells} of {cells} cells finished, {cells} of them before" in again.stdout
+    assert answers(store_folder) == found
 
 
 @pytest.mark.parametrize(
@@ -242,26 +244,27 @@ def test_a_search_is_a_sweep_that_resumes(tmp_path: Path) -> None:
 def test_what_cannot_be_searched_is_refused(
     tmp_path: Path, arguments: list[str], said: str
 ) -> None:
-    found = sweep(tmp_path, *SMALL[:-2], *arguments, "cluster=inline")
+    found = sweep_here(tmp_path, *SMALL[:-2], *arguments, "cluster=inline")
     assert found.returncode == 2
     assert said in found.stderr
     assert not list(tmp_path.iterdir())
 
 
 def test_dry_run_shows_the_questions(tmp_path: Path) -> None:
-    found = sweep(tmp_path, "+experiment=threshold", "dry_run=true")
+    found = sweep_here(tmp_path, "+experiment=threshold", "dry_run=true")
     assert found.returncode == 0, found.stderr
     assert found.stdout.count("deviation <") == 8
 
 
-def test_a_single_real_sample_and_schedules_without_any(tmp_path: Path) -> None:
+def test_a_single_real_sample_and_schedules_without_any(store_folder: Path) -> None:
     """N = 1 never deviates; `full` has no N: both are told and drawn."""
     options = ("threshold.cap=8", "threshold.level=0.3", "generations=2", "cluster=inline")
-    both = sweep(
-        tmp_path, "+experiment=threshold", "grid.schedule=[full,partial]", "grid.N=[1,9]", *options
-    )
+    both = sweep_here(
+        store_folder, "+experiment=threshold", "grid.schedule=[full,partial]", "grid.N=[1,9]",
+        *options,
+    )  # fmt: skip
     assert both.returncode == 0, both.stderr
-    found = {(answer.schedule, answer.N): answer for answer in answers(tmp_path)}
+    found = {(answer.schedule, answer.N): answer for answer in answers(store_folder)}
     single = found["partial", 1]
     assert single.bracket.capped
     assert single.theory.exact is not None
@@ -270,18 +273,19 @@ def test_a_single_real_sample_and_schedules_without_any(tmp_path: Path) -> None:
     assert len({answer.name for answer in found.values()}) == 3
 
 
-def test_a_first_n_that_is_above_is_no_answer(tmp_path: Path) -> None:
+def test_a_first_n_that_is_above_is_no_answer(store_folder: Path) -> None:
     """From 20 on all are above: n* is some n below 20, and theory says no more."""
-    found = sweep(
-        tmp_path, "+experiment=threshold", "grid.N=25", "threshold.level=0.1", "threshold.start=20",
-        "threshold.cap=60", "cluster=inline", "grid.n=null", "optuna.trials=3",
+    found = sweep_here(
+        store_folder, "+experiment=threshold", "grid.N=25", "threshold.level=0.1",
+        "threshold.start=20", "threshold.cap=60", "cluster=inline", "grid.n=null",
+        "optuna.trials=3",
     )  # fmt: skip
     assert found.returncode == 0, found.stderr
     (line,) = re.findall(r"^n\* +<.*$", found.stdout, flags=re.M)
     assert line.split().count("<") == 2
     assert line.split().count("20") == 2
     assert "notice: optuna.trials: used only by search=optuna: ignored" in found.stdout
-    (answer,) = answers(tmp_path)
+    (answer,) = answers(store_folder)
     assert answer.theory.exact is not None
     assert answer.exact_n is None
 
@@ -297,7 +301,7 @@ def test_settings_of_the_experiment() -> None:
 
 BEST = (
     "+experiment=smoke", "search=optuna", "optuna.axes={S0:[0.1,0.5]}", "optuna.trials=6",
-    "optuna.at_once=3", "grid.schedule=[full,partial]", "cluster=inline",
+    "optuna.at_once=3", "grid.schedule=[full,partial]", "cluster=inline", "figure=collapse_time",
 )  # fmt: skip
 
 
@@ -307,29 +311,28 @@ def trials(folder: Path) -> list[dict[str, object]]:
     return found
 
 
-def test_optuna_resumes_where_it_was(tmp_path: Path) -> None:
+def test_optuna_resumes_where_it_was(make_store_folder: Callable[[str], Path]) -> None:
     """The first three trials alone, then all six: the same as six at once."""
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    whole = sweep(tmp_path / "a", *BEST)
+    a, b = make_store_folder("a"), make_store_folder("b")
+    whole = sweep_here(a, *BEST)
     assert whole.returncode == 0, whole.stderr
     assert "best  " in whole.stdout
-    part = sweep(tmp_path / "b", *BEST[:3], "optuna.trials=3", *BEST[4:])
+    part = sweep_here(b, *BEST[:3], "optuna.trials=3", *BEST[4:])
     assert part.returncode == 0, part.stderr
-    rest = sweep(tmp_path / "b", *BEST)
+    rest = sweep_here(b, *BEST)
     assert rest.returncode == 0, rest.stderr
-    both = tmp_path.glob("b/mlflow-artifacts/**/optuna.json")
+    both = b.glob("mlflow-artifacts/**/optuna.json")
     found = max((json.loads(path.read_text()) for path in both), key=lambda f: len(f[0]["trials"]))
-    assert found == trials(tmp_path / "a")
+    assert found == trials(a)
     values = [trial["value"] for study in found for trial in study["trials"]]
-    assert len(set(values)) == len(values)
+    assert len(set(values)) == len(values) == 12  # six of each schedule
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["optuna.axes={S0:[0.5,0.1]}"], "optuna.axes.S0: got [0.5, 0.1]"),
-        (["optuna.axes={S0:[0.001,0.1]}"], "grid.S0"),
+        (["optuna.axes={S0:[0.001,0.1]}"], "grid.S0: got 0.001 with support=52; allowed: 1/supp"),
         (["optuna.axes={temperature:[0.5,1]}"], "optuna.axes with model=statistical"),
         (["optuna.axes=null"], "optuna.axes: got None"),
         (["optuna.axes={S0:[0.1,0.5]}", "optuna.metric=deviation/men"], "optuna.metric: got"),
@@ -339,6 +342,7 @@ def test_optuna_resumes_where_it_was(tmp_path: Path) -> None:
 def test_what_optuna_cannot_search_is_refused(
     tmp_path: Path, arguments: list[str], said: str
 ) -> None:
-    found = sweep(tmp_path, *BEST[:2], *BEST[3:], *arguments)
+    found = sweep_here(tmp_path, *BEST[:2], *BEST[3:], *arguments)
     assert found.returncode == 2
     assert said in found.stderr
+    assert not list(tmp_path.iterdir())

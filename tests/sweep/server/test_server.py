@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from sweep.grid.expand import expand
+from sweep.report import __main__ as report
 from sweep.server import __main__, mlflow_server, postgres
 from sweep.tracking import mlflow_tracker
 from sweep.tracking.base import RunSpec, StoreError
@@ -24,7 +25,7 @@ from sweep.trial.worker import Outcome, run_cells
 from tests.helpers.configs import settings
 from tests.helpers.jobs import job_at
 from tests.helpers.servers import POINTS, Points, Running, curves_of, free_port, running, write
-from tests.helpers.shells import assert_same, start, sweep
+from tests.helpers.shells import assert_same, run_here, start, sweep_here, wait_for
 
 SMOKE = ("+experiment=smoke", "cluster=inline", "tracking=server")
 
@@ -58,21 +59,18 @@ def points_of(tracker: FolderTracker) -> Points:
 
 def test_a_sweep_runs_resumes_and_is_reported(lab: Running, tmp_path: Path) -> None:
     uri = f"tracking.uri={lab.uri}"
-    first = sweep(tmp_path, *SMOKE, uri)
+    first = sweep_here(tmp_path, *SMOKE, uri)
     assert first.returncode == 0, first.stderr
     here = computed_here(tmp_path / "here", "+experiment=smoke")
     assert lab.points("smoke") == points_of(here)
     # The login may stand in the address as well, and changes nothing.
-    again = sweep(
+    again = sweep_here(
         tmp_path, *SMOKE, f"tracking.uri={lab.uri.replace('://', f'://admin:{lab.password}@')}"
     )
     assert again.returncode == 0, again.stderr
     assert "4 of 4 cells finished, 4 of them before" in again.stdout
     assert lab.points("smoke") == points_of(here)
-    rebuilt = subprocess.run(
-        [sys.executable, "-m", "sweep.report", uri, f"output={tmp_path / 'rebuilt'}"],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+    rebuilt = run_here(report.main, tmp_path, uri, f"output={tmp_path / 'rebuilt'}")
     assert rebuilt.returncode == 0, rebuilt.stderr
     (table,) = (tmp_path / "rebuilt").glob("*/summary.csv")
     (original,) = (tmp_path / "outputs").glob("*/summary.csv")
@@ -110,7 +108,7 @@ def test_a_wrong_password_is_refused(
     lab: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "not-the-password")
-    refused = sweep(tmp_path, *SMOKE, f"tracking.uri={lab.uri}")
+    refused = sweep_here(tmp_path, *SMOKE, f"tracking.uri={lab.uri}")
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
     assert "does not know this user and password; set MLFLOW_TRACKING_USERNAME" in refused.stderr
@@ -239,6 +237,12 @@ def test_two_users_sweep_at_once(lab: Running, tmp_path: Path) -> None:
     for process in processes:
         _, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
+    ((begun_by_both, ended_by_first),) = lab.query(
+        "SELECT max(start_time), min(end_time) FROM runs JOIN experiments e USING (experiment_id)"
+        " JOIN tags t USING (run_uuid)"
+        " WHERE e.name = 'both' AND t.key = 'sweep.kind' AND t.value = 'sweep'"
+    )
+    assert int(str(begun_by_both)) < int(str(ended_by_first))
     # A cell that both have is in both sweeps, with the same numbers.
     assert lab.points("both") == sum(
         (points_of(computed_here(tmp_path / g, "+experiment=smoke", g)) for g in grids), Points()
@@ -267,21 +271,23 @@ def test_a_back_up_brings_the_runs_back(lab: Running, tmp_path: Path) -> None:
         mlflow_server.restore(lab.own, tmp_path / "backup")
 
 
-LONG = ("+experiment=full", "cluster=inline", "tracking=server", "generations=30",
-        "replicates=500", f"grid.n=[{','.join(str(n) for n in range(40, 52))}]")  # fmt: skip
+LONG = (
+    "+experiment=full", "cluster=inline", "tracking=server", "generations=30", "replicates=500",
+    "figure=collapse_time", f"grid.n=[{','.join(str(n) for n in range(40, 52))}]",
+)  # fmt: skip
 
 
-def wait_for_cells(lab: Running, experiment: str, least: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        ((count,),) = lab.query(
-            "SELECT count(*) FROM runs JOIN experiments e USING (experiment_id)"
-            f" WHERE e.name = '{experiment}' AND status = 'FINISHED'"
-        )
-        if int(str(count)) >= least:
-            return
-        time.sleep(0.05)  # another process fills the store
-    raise AssertionError(f"{least} cells were not finished in 60 s")
+def finished(lab: Running, experiment: str) -> int:
+    ((count,),) = lab.query(
+        "SELECT count(*) FROM runs JOIN experiments e USING (experiment_id)"
+        f" WHERE e.name = '{experiment}' AND status = 'FINISHED'"
+    )
+    return int(str(count))
+
+
+def undelivered(folder: Path) -> list[Path]:
+    """Results that are computed and wait for the store."""
+    return list(folder.glob("sweep-state-*/spool/*/*/result.json"))
 
 
 def test_a_server_killed_in_mid_sweep(
@@ -293,23 +299,23 @@ def test_a_server_killed_in_mid_sweep(
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         process = start(tmp_path, *command, "tracking.patience_seconds=2")
-    wait_for_cells(lab, "killed", 1)
+    wait_for(lambda: finished(lab, "killed") >= 1, "finished cell")
     lab.kill()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "the store does not answer" in err
     assert "Traceback" not in err
-    waiting = list(tmp_path.glob("sweep-state-*/spool/*/*/result.json"))
-    assert waiting  # computed, not delivered
+    waiting = undelivered(tmp_path)
+    assert waiting
     lab.start_again()
-    send = [sys.executable, "-m", "sweep.report", "deliver=true", f"tracking.uri={lab.uri}"]
-    done = subprocess.run(send, cwd=tmp_path, capture_output=True, text=True)
+    done = run_here(report.main, tmp_path, "deliver=true", f"tracking.uri={lab.uri}")
     assert f"{len(waiting)} results delivered" in done.stdout, done.stderr
-    assert not list(tmp_path.glob("sweep-state-*/spool/*/*/result.json"))
+    assert not undelivered(tmp_path)
     anew = (*LONG, "seed=5", "tracking.experiment=again", f"tracking.uri={lab.uri}")
     process = start(tmp_path, *anew)
-    wait_for_cells(lab, "again", 4)
+    wait_for(lambda: finished(lab, "again") >= 4, "four finished cells")
     lab.kill()
+    wait_for(lambda: len(undelivered(tmp_path)) >= 2, "two results that wait for the server")
     lab.start_again()
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err

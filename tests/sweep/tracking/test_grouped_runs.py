@@ -1,6 +1,7 @@
 """Cells logged in groups: fewer runs, the same cells, the same report, no cell lost."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from sweep.trial.upload import UploadTarget
 from sweep.trial.worker import Job, Outcome, run_cells
 from tests.helpers.configs import settings
 from tests.helpers.jobs import job_at
-from tests.helpers.shells import sweep
+from tests.helpers.shells import sweep_here
 
 CELLS = expand(settings("+experiment=smoke", "grid.n=[3,10,5]", "grid.schedule=[full,partial]"))[0]
 
@@ -43,11 +44,13 @@ def test_groups_differ_in_n_alone() -> None:
 
 
 @pytest.mark.parametrize("kind", ["folder", "mlflow"])
-def test_a_cell_of_a_group_is_read_back_like_any_other(tmp_path: Path, kind: str) -> None:
+def test_a_cell_of_a_group_is_read_back_like_any_other(
+    tmp_path: Path, make_store_folder: Callable[[str], Path], kind: str
+) -> None:
     def new(name: str) -> Any:
         if kind == "folder":
             return FolderTracker(tmp_path / name)
-        return MlflowTracker(f"sqlite:///{tmp_path / name}.db", "x")
+        return MlflowTracker(f"sqlite:///{make_store_folder(name)}/mlflow.db", "x")
 
     tracker, alone = new("grouped"), new("alone")
     given = job(tracker, tmp_path)
@@ -59,7 +62,9 @@ def test_a_cell_of_a_group_is_read_back_like_any_other(tmp_path: Path, kind: str
     assert len({row.id for row in rows.values()}) == 2
     assert tracker.running(given.address.parent) == []
     assert set(tracker.finished()) == set(rows)
-    for row in alone.runs(single.address.parent):
+    singles = alone.runs(single.address.parent)
+    assert {row.key for row in singles} == {cell.id for cell in CELLS} == rows.keys()
+    for row in singles:
         other = rows[row.key]
         assert (other.status, other.params, other.metrics) == (row.status, row.params, row.metrics)
         curves = [
@@ -103,15 +108,19 @@ def test_failures_and_outages_in_a_group(tmp_path: Path) -> None:
     assert tracker.running(given.address.parent) == []
 
 
-def test_a_grouped_sweep_resumes_and_its_report_is_the_same(tmp_path: Path) -> None:
-    options = ("+experiment=smoke", "grid.n=[3,10,5]", "cluster=inline")
-    done = sweep(tmp_path, *options, "tracking.detail=group")
+def test_a_grouped_sweep_resumes_and_its_report_is_the_same(
+    tmp_path: Path, store_folder: Path
+) -> None:
+    options = (
+        "+experiment=smoke", "grid.n=[3,10,5]", "cluster=inline", "figure=collapse_time",
+    )  # fmt: skip
+    done = sweep_here(store_folder, *options, "tracking.detail=group")
     assert done.returncode == 0, done.stderr
     grouped = next(tmp_path.glob("outputs/smoke-*"))
     shutil.move(grouped, tmp_path / "grouped")
-    again = sweep(tmp_path, *options, "tracking.detail=group")
+    again = sweep_here(store_folder, *options, "tracking.detail=group")
     assert "12 of 12 cells finished, 12 of them before" in again.stdout
-    own = sweep(tmp_path, *options, "tracking.experiment=other")
+    own = sweep_here(store_folder, *options, "tracking.experiment=other")
     assert own.returncode == 0, own.stderr
     one, other = (
         (folder / "summary.csv").read_text()

@@ -1,7 +1,7 @@
 """The MLflow tracker on a real SQLite store."""
 
-import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,16 +10,33 @@ from sweep.tracking import mlflow_tracker
 from sweep.tracking import uri as stores
 from sweep.tracking.base import Point, RunSpec, StoreError
 from sweep.tracking.mlflow_tracker import MlflowTracker
+from tests.helpers.shells import reading
 
 
 @pytest.fixture(scope="module")
-def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+def uri(make_store_folder: Callable[[str], Path]) -> str:
+    return f"sqlite:///{make_store_folder('store') / 'mlflow.db'}"
 
 
 def rows_of(uri: str, table: str) -> int:
-    with sqlite3.connect(stores.sqlite_file(uri)) as connection:
+    with reading(stores.sqlite_file(uri).parent) as connection:
         return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+def test_a_new_store_is_whole_and_in_wal_mode(tmp_path: Path, store_template: Path) -> None:
+    """So is the copy that most tests begin with."""
+    MlflowTracker(f"sqlite:///{tmp_path / 'mlflow.db'}", "x")
+    (made,) = (p for p in tmp_path.iterdir() if not p.name.endswith(("-wal", "-shm")))
+    schemas = []
+    for path in (made, store_template):
+        assert path.name == "mlflow.db"
+        with reading(path.parent) as connection:
+            assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            assert connection.execute("SELECT count(*) FROM runs").fetchone() == (0,)
+            assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+            schemas.append(set(connection.execute("SELECT type, name FROM sqlite_master")))
+    assert schemas[0] == schemas[1]
+    assert len(schemas[0]) > 50
 
 
 def test_a_replay_adds_nothing(uri: str, tmp_path: Path) -> None:
@@ -104,10 +121,11 @@ def test_stores_that_cannot_be_opened_are_refused_at_once(uri: str, message: str
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mlflow.db"
-    path.write_text("not a database, but long enough to look at" * 100)
+    text = "not a database, but long enough to look at" * 100
+    path.write_text(text)
     with pytest.raises(StoreError, match="cannot be opened for writing"):
         mlflow_tracker.probe(f"sqlite:///{path}")
-    assert path.exists()
+    assert path.read_text() == text
 
 
 def test_passwords_are_not_shown() -> None:

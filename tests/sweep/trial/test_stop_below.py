@@ -12,7 +12,7 @@ from sweep.kinds.gpt.run import recurse
 from tests.helpers.configs import settings
 from tests.helpers.gpt_cells import CPU, TINY, recipe_of
 from tests.helpers.jobs import finish
-from tests.helpers.shells import metric_rows, sweep
+from tests.helpers.shells import metric_rows, sweep_here
 
 COLD = (*TINY, "grid.schedule=full", "grid.temperature=0.02", "model.measure.tokens=450")
 """Cold enough to write the same over and over."""
@@ -38,13 +38,13 @@ def test_cells_that_go_on_are_the_same_and_those_that_end_are_their_beginning(
         np.testing.assert_array_equal(whole[name][:, :1], ended[name])
 
 
-def test_what_is_saved_is_told(tmp_path: Path) -> None:
-    done = sweep(tmp_path, *COLD, "model.measure.stop_below=1")
+def test_what_is_saved_is_told(store_folder: Path) -> None:
+    done = sweep_here(store_folder, *COLD, "model.measure.stop_below=1")
     assert done.returncode == 0, done.stderr
     assert "generations saved in 1 cells that had plainly collapsed" in done.stdout
-    rows = metric_rows(tmp_path)
+    rows = metric_rows(store_folder)
     (saved,) = {value for _, key, _, value in rows if key == "generations_saved"}
     assert saved >= 1
     assert max(step for _, key, step, _ in rows if key == "deviation/mean") == 1
-    again = sweep(tmp_path, *COLD, "model.measure.stop_below=1")
+    again = sweep_here(store_folder, *COLD, "model.measure.stop_below=1")
     assert "1 of them before" in again.stdout
