@@ -96,7 +96,7 @@ def draw_together(axes: "Axes", cells: Sequence[tuple[str, Series]], label: str)
     levels = {series.level for _, series in cells}
     if len(levels) == 1 and (level := levels.pop()):
         draw_level(axes, *level)
-    generation_axis(axes, max((int(s.generations[-1]) for _, s in cells), default=1))
+    generation_axis(axes, max((int(s.generations.max(initial=1)) for _, s in cells), default=1))
     axes.set_ylabel(f"mean {label}", fontsize=11)
     from_zero(axes)
     style(axes)
