@@ -115,8 +115,8 @@ def draw_theory(
     own, dash, name = THEORY[kind]
     lonely = np.isfinite(np.asarray(values, dtype=np.float64)).sum() == 1
     axes.plot(
-        x, values, color=colour or own, lw=lw, ls=dash, label=name, zorder=4,
-        marker="_" if lonely else "", ms=16, mew=1.8,
+        x, values, color=colour or own, lw=lw, ls=dash, marker="_" if lonely else "", ms=16,
+        mew=1.8, zorder=4, label=name,
     )  # fmt: skip
 
 
