@@ -4,6 +4,8 @@ Colours are Okabe and Ito's, and every line also differs in width, dash or marke
 Exact is dashed, bounds are dotted.
 """
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +52,8 @@ LABELS = {
 """Quantity or axis -> what stands along it."""
 MOST_TICKS = 8
 """Most values of an axis of the grid that are written along it."""
+LEGEND_ROW = 0.19
+"""Height of a row of names in inches."""
 
 
 def look(k: int) -> dict[str, Any]:
@@ -92,7 +96,7 @@ def draw_together(axes: "Axes", cells: Sequence[tuple[str, Series]], label: str)
     levels = {series.level for _, series in cells}
     if len(levels) == 1 and (level := levels.pop()):
         draw_level(axes, *level)
-    generation_axis(axes, max((int(s.generations[-1]) for _, s in cells), default=1))
+    generation_axis(axes, max((int(s.generations.max(initial=1)) for _, s in cells), default=1))
     axes.set_ylabel(f"mean {label}", fontsize=11)
     from_zero(axes)
     style(axes)
@@ -188,23 +192,28 @@ def legend(figure: "Figure", ncols: int = 3) -> None:
     """What all axes of the figure hold, each name once, below them; theory after simulation.
 
     Theory in the colours of several cells is black here: its dash says what it is.
+    A figure grows with its names, so that they leave room for the axes.
     """
     from matplotlib.lines import Line2D
 
-    handles: dict[str, Any] = {}
+    handles: dict[tuple[str, int], Any] = {}  # cells of one name have an entry each
     theory: dict[str, set[str]] = {name: set() for _, _, name in THEORY.values()}
     for axes in figure.axes:
+        seen: Counter[str] = Counter()
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             if name in theory and isinstance(handle, Line2D):
                 theory[name].add(str(handle.get_color()))
             else:
-                handles.setdefault(name, handle)
+                handles.setdefault((name, seen[name]), handle)
+            seen[name] += 1
     for _, dash, name in THEORY.values():
         if theory[name]:
             colour = theory[name].pop() if len(theory[name]) == 1 else "black"
-            handles[name] = Line2D([], [], color=colour, ls=dash, lw=1.8)
+            handles[name, 0] = Line2D([], [], color=colour, ls=dash, lw=1.8)
     if handles:
+        rows = math.ceil(len(handles) / ncols)
+        figure.set_figheight(figure.get_figheight() + LEGEND_ROW * max(0, rows - 3))
         figure.legend(
-            list(handles.values()), list(handles), loc="outside lower center", ncols=ncols,
-            frameon=False, fontsize=9,
+            list(handles.values()), [name for name, _ in handles], loc="outside lower center",
+            ncols=ncols, frameon=False, fontsize=9,
         )  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sweep.cells.thinning import MOST_PANELS
+from sweep.cells.thinning import MOST_PANELS, MOST_ROWS
 from sweep.report.cell_curves import CellCurves
 from sweep.report.figures.against_n import collapse_time_figure
 from sweep.report.figures.curves import ROWS, curves_figure, schedules_figure
@@ -43,6 +43,7 @@ def _panels(kind: str) -> FigureKind:
 FIGURES = {kind: _panels(kind) for kind in ROWS} | {
     "schedules": FigureKind(
         draw=schedules_figure,
+        most=MOST_ROWS,
         words="mean sigma and deviation against the generation for {cells}",
     ),
     "collapse_time": FigureKind(
