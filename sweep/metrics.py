@@ -6,6 +6,8 @@ M   the last generation
 
 from dataclasses import dataclass
 
+from sweep.cells.axes import AXES
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
@@ -78,10 +80,7 @@ EVERY = (
 """One value a generation, step = m."""
 
 WHOLE = (
-    *(
-        Metric(key=f"grid/{axis}", text=f"{axis} as a number, to sort by")
-        for axis in ("n", "N", "K", "S0", "temperature")
-    ),
+    *(Metric(key=f"grid/{axis}", text=f"{axis} as a number, to sort by") for axis in AXES),
     Metric(key="censored", text="runs that have not collapsed by M"),
     Metric(key="collapse_time/mean", text="T, mean of the runs; absent if some have not collapsed"),
     Metric(key="collapse_time/std", text="standard deviation of T over runs"),

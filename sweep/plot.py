@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from sweep.cells import axes
 from sweep.config.validate import ConfigError, nearest
 from sweep.report.figures import axes as draw
 from sweep.report.figures.axes import COLOURS, LABELS
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 MOST_PANELS = 12
 """Most cells drawn by `curves`: choose with pandas which."""
-AXES = ("model", "schedule", "n", "N", "K", "S0", "temperature", "reuse", "replicates")
+AXES = ("model", "schedule", *axes.AXES, "reuse", "replicates")
 """Columns that say which cell a row is of, and not what was found."""
 
 

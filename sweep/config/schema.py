@@ -25,7 +25,7 @@ from sweep.cells.axes import AXES, Axis
 from sweep.config.cluster import Cluster
 from sweep.config.model import Corpus, ModelSection
 from sweep.config.search import SEARCHES, Optuna, Threshold
-from sweep.config.section import Section, check_keys, checked, key_tree, paths
+from sweep.config.section import KeyTree, Section, check_keys, checked, key_tree, paths
 from sweep.config.validate import (
     FLAG,
     TEXT,
@@ -51,10 +51,6 @@ threshold: the answers of search=threshold."""
 DETAILS = ("auto", "cell", "group")
 """How much goes to the store: a run a cell, or a run a group of cells; auto: a run a cell up
 to `sweep.cells.groups.MANY_CELLS`."""
-MODELS: Mapping[str, type[ModelSection]] = {
-    name: kinds.part(name, "config").SECTION for name in kinds.KINDS
-}
-"""Kind of model -> its keys in the group `model`."""
 
 SIZE = Whole(1, LARGEST_SAMPLE)
 SEED = Whole(0, 2**63)
@@ -198,7 +194,7 @@ class Settings(Section):
 
     @property
     def model(self) -> str:
-        """One of `MODELS`."""
+        """One of `sweep.cells.kinds.KINDS`."""
         return self.model_section.name
 
     @model_validator(mode="after")
@@ -228,13 +224,19 @@ class Settings(Section):
         )
 
 
-KEYS = key_tree(Settings) | {"model": key_tree(*MODELS.values())}
-"""Every key a config may hold; `model` may hold keys of the other model too."""
+def model_sections() -> dict[str, type[ModelSection]]:
+    """Kind of model -> its keys in the group `model`."""
+    return {name: kinds.part(name, "config").SECTION for name in kinds.KINDS}
+
+
+def keys() -> KeyTree:
+    """Every key a config may hold; `model` may hold keys of other kinds of models too."""
+    return key_tree(Settings) | {"model": key_tree(*model_sections().values())}
 
 
 def key_paths() -> list[str]:
     """Every key as it is typed on the command line, groups included."""
-    return list(paths(KEYS))
+    return list(paths(keys()))
 
 
 def parse(config: Mapping[str, Any]) -> Settings:
@@ -242,9 +244,10 @@ def parse(config: Mapping[str, Any]) -> Settings:
 
     Raises ConfigError.
     """
-    check_keys(config, KEYS, key_paths())
+    check_keys(config, keys(), key_paths())
     section = config.get("model", {})
-    model = MODELS[Choice(MODELS).at("model.name", section.get("name"))]
+    models = model_sections()
+    model = models[Choice(models).at("model.name", section.get("name"))]
     # The sections of searches that are not asked for are not looked at.
     unused = {name: None for name in SEARCHES[1:] if name != config.get("search")}
     return checked(Settings, {**config, **unused, "model": checked(model, section, "model")})

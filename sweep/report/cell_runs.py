@@ -4,9 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.schedules import RULES
+from sweep.cells.axes import AXES
 from sweep.cells.cell import Cell
 from sweep.cells.kinds import cell_from_params
 from sweep.tracking.base import Run
+
+SORTED = ("S0", *(axis for axis in reversed(AXES) if axis != "S0"))
+"""The axes by which cells are sorted, n last, so that it moves first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +34,7 @@ def cell_runs(rows: Sequence[Run]) -> list[CellRun]:
         key=lambda e: (
             e.cell.kind.model,
             order.index(e.cell.schedule.name),
-            e.cell.source.concentration,
-            e.cell.schedule.N or 0,
-            e.cell.schedule.K or 0,
-            e.cell.schedule.n or 0,
+            *(e.cell.axes.get(axis, 0.0) for axis in SORTED),
             bool(e.cell.schedule.reuse),
             e.cell.id,
         ),

@@ -3,6 +3,10 @@
 Each is run as a sweep in this process, with nothing changed but what CONTRIBUTING names.
 """
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +17,10 @@ from models.schedules import RULES, Rule
 from sweep import metrics
 from sweep.kinds.statistical.kind import Statistical
 from sweep.results import arrays
+from sweep.tracking.mlflow_tracker import MlflowTracker
 from tests.helpers.bounds import bernstein
 from tests.helpers.jobs import ran
+from tests.helpers.paths import ROOT
 
 ODDS = 1e-7
 
@@ -68,3 +74,39 @@ def test_a_metric_is_a_row_of_a_kind_and_a_line_of_words(
     assert 0 < share < 1
     assert run.run.metrics["wide/fraction"] == share
     assert "| `wide/fraction` | `wide` | share of runs" in metrics.markdown()
+
+
+def test_a_kind_is_a_package_and_a_line_and_an_axis_is_a_declaration(tmp_path: Path) -> None:
+    """tests/helpers/toy is run, logged, shown, resumed and read back; its axis is swept."""
+    conf = tmp_path / "conf"
+    (conf / "model").mkdir(parents=True)
+    (conf / "model" / "toy.yaml").write_text("name: toy\n")
+
+    def toy(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "tests.helpers.toy", "--config-dir", str(conf)]
+        sweep = ("+experiment=smoke", "model=toy", "grid.schedule=full", "cluster=inline")
+        return subprocess.run(
+            [*command, *sweep, *arguments],
+            cwd=tmp_path, capture_output=True, text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+
+    swept = toy("+grid.rate=[0.5,0.25]")
+    assert swept.returncode == 0, swept.stderr
+    assert re.search(r"^rate=0.25 .*\nrate=0.5 ", swept.stdout, flags=re.M), swept.stdout
+    assert "Theory: 2 of 2 agree" in swept.stdout
+    again = toy("+grid.rate=[0.5,0.25]")
+    assert "2 of 2 cells finished, 2 of them before" in again.stdout, again.stderr
+    refused = toy("+grid.rate=[0.5,2]")
+    assert refused.returncode == 2
+    assert refused.stderr == "sweep: grid.rate: got 2; allowed: numbers from 0 to 1\n"
+    unknown = toy("model=statistical", "+grid.rate=0.5", "dry_run=true")
+    assert "notice: grid.rate is not used by model=statistical: dropped" in unknown.stdout
+    tracker = MlflowTracker(f"sqlite:///{tmp_path / 'mlflow.db'}", "smoke")
+    (parent,) = tracker.runs(None)
+    runs = {run.params["rate"]: run for run in tracker.runs(parent.id)}
+    assert runs.keys() == {"0.5", "0.25"}
+    for rate, run in runs.items():
+        assert run.params["model"] == "toy"
+        assert run.metrics["grid/rate"] == float(rate)
+        assert run.metrics["sigma/exact"] == pytest.approx(1 - (1 - float(rate)) ** 20 * 0.9)

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from models.gpt.config import Measure, Network, Sampling, Training
-from sweep.config.schema import KEYS, MODELS, key_paths
+from sweep.cells.kinds import KINDS
+from sweep.config.schema import key_paths, keys, model_sections
 from sweep.config.section import Section, key_tree, paths
 from sweep.kinds.gpt.config import (
     GptSection,
@@ -55,13 +56,15 @@ def test_experiments_change_keys_that_there_are(file: Any) -> None:
 def test_a_key_is_named_once_and_the_upper_level_first() -> None:
     every = key_paths()
     assert len(set(every)) == len(every)
-    assert every[: len(KEYS)] == list(KEYS)
+    assert every[: len(keys())] == list(keys())
     assert {"model", "model.network", "model.network.context", "model.unseen"} <= set(every)
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_file_of_conf_holds_just_the_keys_of_its_kind(kind: str) -> None:
-    assert set(keys_of(loaded(f"model/{kind}.yaml"))) == set(paths(key_tree(MODELS[kind])))
+    assert set(keys_of(loaded(f"model/{kind}.yaml"))) == set(
+        paths(key_tree(model_sections()[kind]))
+    )
 
 
 @pytest.mark.parametrize(
