@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from sweep import metrics
 from sweep.cells.cell import Cell
@@ -33,6 +33,16 @@ if TYPE_CHECKING:
 FILE = "optuna.json"
 DIGITS = 5
 """Significant digits of a value: what a name or a param shows is what was run."""
+
+
+class Trial(NamedTuple):
+    """A finished trial of a study."""
+
+    cell: Cell
+    value: float
+    """The metric; NaN where it does not apply."""
+    point: dict[str, float]
+    """Axis -> where on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +85,11 @@ class OptunaSearch:
 
     def words(self, results: Mapping[str, float]) -> list[str]:
         """The best trial of each study."""
-        found = [(base, self._best(base, results)) for base in self.bases]
         return [
-            f"best    {best[0].name}: {self.wanted.metric} {best[1]:.4g}"
-            + "".join(f", {k} {v:g}" for k, v in best[2].items() if k == "learning_rate")
-            for _, best in found
-            if best is not None
+            f"best    {best.cell.name}: {self.wanted.metric} {best.value:.4g}"
+            + "".join(f", {k} {v:g}" for k, v in best.point.items() if k == "learning_rate")
+            for base in self.bases
+            if (best := self._best(base, results)) is not None
         ]
 
     def _name(self, base: Cell) -> str:
@@ -88,34 +97,30 @@ class OptunaSearch:
         varied = {name for name, _ in self.wanted.axes}
         return " ".join(w for w in base.name.split(" ") if w.split("=")[0] not in varied)
 
-    def _best(
-        self, base: Cell, results: Mapping[str, float]
-    ) -> tuple[Cell, float, dict[str, float]] | None:
+    def _best(self, base: Cell, results: Mapping[str, float]) -> Trial | None:
         sign = 1 if self.wanted.direction == "minimize" else -1
-        trials = [t for t in self._replay(base, results)[1] if not math.isnan(t[1])]
-        return min(trials, key=lambda trial: sign * trial[1], default=None)
+        trials = [t for t in self._replay(base, results)[1] if not math.isnan(t.value)]
+        return min(trials, key=lambda trial: sign * trial.value, default=None)
 
     def save(self, results: Mapping[str, float], folder: Path) -> dict[str, float]:
         """Write every trial to optuna.json, and return the best of each study as metrics."""
-        found, best_ones = [], dict[str, float]()
+        studies, best_values = [], dict[str, float]()
         for base in self.bases:
-            trials = self._replay(base, results)[1]
-            best = self._best(base, results)
-            listed = [
-                {**point, "cell": cell.id, "value": None if math.isnan(v) else v}
-                for cell, v, point in trials
+            name = self._name(base)
+            trials = [
+                {**point, "cell": cell.id, "value": None if math.isnan(value) else value}
+                for cell, value, point in self._replay(base, results)[1]
             ]
-            found.append({"base": self._name(base), "metric": self.wanted.metric, "trials": listed})
+            studies.append({"base": name, "metric": self.wanted.metric, "trials": trials})
+            best = self._best(base, results)
             if best is not None:
-                own = self._name(base).replace("=", "_")
-                best_ones[f"best_{self.wanted.metric}/{own}"] = best[1]
-                best_ones |= {f"best_{axis}/{own}": v for axis, v in best[2].items()}
-        (folder / FILE).write_text(json.dumps(found, indent=1))
-        return best_ones
+                key = name.replace("=", "_")
+                best_values[f"best_{self.wanted.metric}/{key}"] = best.value
+                best_values |= {f"best_{axis}/{key}": v for axis, v in best.point.items()}
+        (folder / FILE).write_text(json.dumps(studies, indent=1))
+        return best_values
 
-    def _replay(
-        self, base: Cell, results: Mapping[str, float]
-    ) -> tuple[list[Cell], list[tuple[Cell, float, dict[str, float]]]]:
+    def _replay(self, base: Cell, results: Mapping[str, float]) -> tuple[list[Cell], list[Trial]]:
         """The trials of a study that are missing in its first open round, and those before it."""
         import optuna
 
@@ -124,7 +129,7 @@ class OptunaSearch:
         digest = hashlib.sha256(f"{self.seed} {base.id}".encode()).digest()
         sampler = optuna.samplers.TPESampler(seed=int.from_bytes(digest[:4], "big"))
         study = optuna.create_study(sampler=sampler, direction=self.wanted.direction)
-        done: list[tuple[Cell, float, dict[str, float]]] = []
+        done: list[Trial] = []
         while len(done) < self.wanted.trials:
             count = min(self.wanted.at_once, self.wanted.trials - len(done))
             asked = [study.ask(_distributions(self.wanted)) for _ in range(count)]
@@ -136,7 +141,7 @@ class OptunaSearch:
                 value = results[cell.id]
                 state = optuna.trial.TrialState.FAIL if math.isnan(value) else None
                 study.tell(trial, None if state else value, state=state)
-                done.append((cell, value, point))
+                done.append(Trial(cell, value, point))
         return [], done
 
 
