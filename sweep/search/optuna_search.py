@@ -23,8 +23,7 @@ from sweep.config.search import Optuna
 from sweep.config.validate import ConfigError
 from sweep.grid import cost
 from sweep.grid.expand import expand
-from sweep.search import base as searches
-from sweep.search.base import Load
+from sweep.search.base import Load, sweep_id_of
 from sweep.tracking.base import Run
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class OptunaSearch:
     def sweep_id(self, name: str) -> str:
         """Of the experiment's name, the bases of the studies, their settings and the seed."""
         studies = [[base.id for base in self.bases], asdict(self.wanted), self.seed]
-        return searches.sweep_id(name, json.dumps(studies))
+        return sweep_id_of(name, json.dumps(studies))
 
     def ask(self, results: Mapping[str, float]) -> list[Cell]:
         """The trials to run now; none: every study has its trials. Results by id of the cell."""
