@@ -69,6 +69,6 @@ class Search(Protocol[Result]):
         ...
 
 
-def sweep_id(name: str, key: str) -> str:
+def sweep_id_of(name: str, key: str) -> str:
     """The id of a sweep of the experiment `name` whose search is all in the text `key`."""
     return hashlib.sha256(json.dumps([name, key]).encode()).hexdigest()[:12]

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from sweep.cells import cell as cells_of
 from sweep.cells import thinning
-from sweep.cells.cell import Cell
+from sweep.cells.cell import Cell, sweep_id
 from sweep.config.notice import Notice
 from sweep.config.schema import Settings
 from sweep.grid import cost
@@ -32,7 +31,7 @@ class GridSearch:
 
     def sweep_id(self, name: str) -> str:
         """Of the experiment's name and the cells, in whatever order."""
-        return cells_of.sweep_id(name, list(self.cells))
+        return sweep_id(name, list(self.cells))
 
     def ask(self, results: Mapping[str, None]) -> list[Cell]:
         """The cells without a result: all, and then none."""

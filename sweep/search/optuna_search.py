@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from sweep import metrics
 from sweep.cells.cell import Cell
@@ -23,8 +23,7 @@ from sweep.config.search import Optuna
 from sweep.config.validate import Choice, ConfigError
 from sweep.grid import cost
 from sweep.grid.expand import expand
-from sweep.search import base as searches
-from sweep.search.base import Load
+from sweep.search.base import Load, sweep_id_of
 from sweep.tracking.base import Run
 
 if TYPE_CHECKING:
@@ -33,6 +32,16 @@ if TYPE_CHECKING:
 FILE = "optuna.json"
 DIGITS = 5
 """Significant digits of a value: what a name or a param shows is what was run."""
+
+
+class Trial(NamedTuple):
+    """A finished trial of a study."""
+
+    cell: Cell
+    value: float
+    """The metric; NaN where it does not apply."""
+    point: dict[str, float]
+    """Axis -> where on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +56,7 @@ class OptunaSearch:
     def sweep_id(self, name: str) -> str:
         """Of the experiment's name, the bases of the studies, their settings and the seed."""
         studies = [[base.id for base in self.bases], self.wanted.model_dump(), self.seed]
-        return searches.sweep_id(name, json.dumps(studies))
+        return sweep_id_of(name, json.dumps(studies))
 
     def ask(self, results: Mapping[str, float]) -> list[Cell]:
         """The trials to run now; none: every study has its trials. Results by id of the cell."""
@@ -75,12 +84,11 @@ class OptunaSearch:
 
     def words(self, results: Mapping[str, float]) -> list[str]:
         """The best trial of each study."""
-        found = [(base, self._best(base, results)) for base in self.bases]
         return [
-            f"best    {best[0].name}: {self.wanted.metric} {best[1]:.4g}"
-            + "".join(f", {k} {v:g}" for k, v in best[2].items() if k == "learning_rate")
-            for _, best in found
-            if best is not None
+            f"best    {best.cell.name}: {self.wanted.metric} {best.value:.4g}"
+            + "".join(f", {k} {v:g}" for k, v in best.point.items() if k == "learning_rate")
+            for base in self.bases
+            if (best := self._best(base, results)) is not None
         ]
 
     def _name(self, base: Cell) -> str:
@@ -88,34 +96,30 @@ class OptunaSearch:
         varied = {name for name, _ in self.wanted.axes}
         return base.name_without(*varied)
 
-    def _best(
-        self, base: Cell, results: Mapping[str, float]
-    ) -> tuple[Cell, float, dict[str, float]] | None:
+    def _best(self, base: Cell, results: Mapping[str, float]) -> Trial | None:
         sign = 1 if self.wanted.direction == "minimize" else -1
-        trials = [t for t in self._replay(base, results)[1] if not math.isnan(t[1])]
-        return min(trials, key=lambda trial: sign * trial[1], default=None)
+        trials = [t for t in self._replay(base, results)[1] if not math.isnan(t.value)]
+        return min(trials, key=lambda trial: sign * trial.value, default=None)
 
     def save(self, results: Mapping[str, float], folder: Path) -> dict[str, float]:
         """Write every trial to optuna.json, and return the best of each study as metrics."""
-        found, best_ones = [], dict[str, float]()
+        studies, best_values = [], dict[str, float]()
         for base in self.bases:
-            trials = self._replay(base, results)[1]
-            best = self._best(base, results)
-            listed = [
-                {**point, "cell": cell.id, "value": None if math.isnan(v) else v}
-                for cell, v, point in trials
+            name = self._name(base)
+            trials = [
+                {**point, "cell": cell.id, "value": None if math.isnan(value) else value}
+                for cell, value, point in self._replay(base, results)[1]
             ]
-            found.append({"base": self._name(base), "metric": self.wanted.metric, "trials": listed})
+            studies.append({"base": name, "metric": self.wanted.metric, "trials": trials})
+            best = self._best(base, results)
             if best is not None:
-                own = self._name(base).replace("=", "_")
-                best_ones[f"best_{self.wanted.metric}/{own}"] = best[1]
-                best_ones |= {f"best_{axis}/{own}": v for axis, v in best[2].items()}
-        (folder / FILE).write_text(json.dumps(found, indent=1))
-        return best_ones
+                key = name.replace("=", "_")
+                best_values[f"best_{self.wanted.metric}/{key}"] = best.value
+                best_values |= {f"best_{axis}/{key}": v for axis, v in best.point.items()}
+        (folder / FILE).write_text(json.dumps(studies, indent=1))
+        return best_values
 
-    def _replay(
-        self, base: Cell, results: Mapping[str, float]
-    ) -> tuple[list[Cell], list[tuple[Cell, float, dict[str, float]]]]:
+    def _replay(self, base: Cell, results: Mapping[str, float]) -> tuple[list[Cell], list[Trial]]:
         """The trials of a study that are missing in its first open round, and those before it."""
         import optuna
 
@@ -124,7 +128,7 @@ class OptunaSearch:
         digest = hashlib.sha256(f"{self.seed} {base.id}".encode()).digest()
         sampler = optuna.samplers.TPESampler(seed=int.from_bytes(digest[:4], "big"))
         study = optuna.create_study(sampler=sampler, direction=self.wanted.direction)
-        done: list[tuple[Cell, float, dict[str, float]]] = []
+        done: list[Trial] = []
         while len(done) < self.wanted.trials:
             count = min(self.wanted.at_once, self.wanted.trials - len(done))
             asked = [study.ask(_distributions(self.wanted)) for _ in range(count)]
@@ -136,7 +140,7 @@ class OptunaSearch:
                 value = results[cell.id]
                 state = optuna.trial.TrialState.FAIL if math.isnan(value) else None
                 study.tell(trial, None if state else value, state=state)
-                done.append((cell, value, point))
+                done.append(Trial(cell, value, point))
         return [], done
 
 

@@ -25,8 +25,8 @@ from sweep.config.validate import ConfigError
 from sweep.grid import cost
 from sweep.grid.expand import expand
 from sweep.grid.memory import check_size
-from sweep.search import base, bracketing, criteria, threshold_result
-from sweep.search.base import Load
+from sweep.search import bracketing, criteria, threshold_result
+from sweep.search.base import Load, sweep_id_of
 from sweep.search.bracketing import Probe, Rules, Value
 from sweep.search.threshold_result import (
     ExactValue,
@@ -81,7 +81,7 @@ class ThresholdSearch:
     def sweep_id(self, name: str) -> str:
         """Of the experiment's name, and the problems with their rules."""
         questions = [[p.cell.id, p.criterion, asdict(p.rules)] for p in self.problems]
-        return base.sweep_id(name, json.dumps(questions))
+        return sweep_id_of(name, json.dumps(questions))
 
     def ask(self, results: Mapping[str, Value]) -> list[Cell]:
         """The cells to run now; none: all that can be known is. Results by id of the cell."""

@@ -129,10 +129,10 @@ def _draw_probes(axes: "Axes", answers: Sequence[ThresholdResult]) -> None:
     by_cell: dict[str, ThresholdResult] = {}
     for answer in answers:  # levels of one cell share their exact curve; one of them is drawn
         by_cell.setdefault(answer.name, answer)
-    names = list(by_cell)
+    cells = list(by_cell.values())
+    drawn = [cells[i] for i in chosen(len(cells), MOST_PROBED)]
     per_N = all(answer.N for answer in answers)
-    for k, index in enumerate(chosen(len(names), MOST_PROBED)):
-        answer = by_cell[names[index]]
+    for k, answer in enumerate(drawn):
         probes = list({probe.n: probe for probe in answer.probes}.values())  # the one with most R
         at = [_over(answer, probe.n, per_N) for probe in probes]
         means = [probe.mean for probe in probes]
@@ -153,8 +153,9 @@ def _draw_probes(axes: "Axes", answers: Sequence[ThresholdResult]) -> None:
             f"level {level:g}", (1, level), xycoords=("axes fraction", "data"), fontsize=8,
             color="#555", ha="right", va="bottom",
         )  # fmt: skip
-    axes.set_xscale("log")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    if any(answer.probes for answer in drawn):  # an empty axis cannot be logarithmic
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(bottom=0)
     axes.set_xlabel("$n / N$" if per_N else "samples per generation $n$")
     axes.set_ylabel(SYMBOLS[answers[0].criterion])
