@@ -12,7 +12,9 @@ from typing import Any
 
 from numba import njit
 
-FILES = ("jit.py", "variates.py", "sampling.py", "kernel.py")
+FILES = (
+    "jit.py", "variates.py", "sampling.py", "structs.py", "steps.py", "measures.py", "kernel.py",
+)  # fmt: skip
 """Every file of this package that holds compiled functions, and this one."""
 
 
@@ -25,15 +27,24 @@ def _stamp() -> str:
 STAMP = _stamp()
 
 
-def compiled(function: Callable[..., Any]) -> Any:
+def compiled(function: Callable[..., Any], *, counted: bool = True) -> Any:
     """`numba.njit`, cached until any of `FILES` changes."""
-    dispatcher = njit(function, error_model="numpy")  # division as in C: it vectorises
+    # error_model: division as in C, which vectorises. _nrt: never inherited from a caller.
+    dispatcher = njit(function, error_model="numpy", _nrt=counted)
     dispatcher.enable_caching()
     file = dispatcher._cache._cache_file
     if not hasattr(file, "_source_stamp"):
         raise ImportError("numba stamps its cache otherwise: see models/statistical/jit.py")
     file._source_stamp = STAMP
     return dispatcher
+
+
+def uncounted(function: Callable[..., Any]) -> Any:
+    """`compiled` without reference counts: for a function that neither makes nor returns arrays.
+
+    Slices, named tuples of arrays and inlined parts are then free in it.
+    """
+    return compiled(function, counted=False)
 
 
 def inlined(function: Callable[..., Any]) -> Any:

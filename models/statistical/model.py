@@ -15,6 +15,7 @@ Not covered: several contexts at once (`models.statistical.contexts`).
 """
 
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from models.schedules import Schedule
 from models.seeding import stream_key
 from models.source import Source
-from models.statistical import kernel
+from models.statistical import kernel, structs
 
 CURVES = (
     "sigma", "p_max", "deviation", "deviation_p0", "support", "entropy", "js_p0", "tail",
@@ -40,10 +41,10 @@ tail          mass that p(m) gives to the tokens with p_i(0) < 1/s~, rarer than 
 """
 
 KEEPS = {
-    "nothing": kernel.KEEP_NOTHING,
-    "real": kernel.KEEP_REAL,
-    "all": kernel.KEEP_ALL,
-    "window": kernel.KEEP_WINDOW,
+    "nothing": structs.KEEP_NOTHING,
+    "real": structs.KEEP_REAL,
+    "all": structs.KEEP_ALL,
+    "window": structs.KEEP_WINDOW,
 }
 
 Record = dict[str, NDArray[np.float64]]
@@ -112,31 +113,42 @@ def step(setting: Setting, state: State, generations: int = 1) -> tuple[State, R
     One call over G generations and G calls over one give the same bits; one
     call is faster.
     """
-    schedule, source = setting.schedule, setting.source
-    m0, m1 = state.m, state.m + generations
-    new = _roomier(state, schedule, source, m1)
-    n, N, K = schedule.n or 0, schedule.N or 0, schedule.K or 0
-    draws = schedule.rule.draws
-    rows = [draws(m, n, N, K) for m in range(m0 + 1, m1 + 1)] if draws else []
-    last_real = schedule.last_real()
+    source, m0, m1 = setting.source, state.m, state.m + generations
+    new = _roomier(state, setting.schedule, source, m1)
     p0 = source.probabilities()
     cdf = np.concatenate([[0.0], np.cumsum(p0)])
     cdf[-1] = 1.0
     curves = np.empty((len(CURVES), setting.replicates, generations))
     kernel.advance(
-        stream_key(setting.seed, source), setting.first_replicate, m0, m1,
-        np.cumsum([0, *map(len, rows)], dtype=np.int64),
-        np.array([t for row in rows for t in row], np.int64),
-        np.array([k for row in rows for k in row.values()], np.int64),
-        0 if draws else n,
-        1 << 62 if last_real is None else last_real,
-        KEEPS[schedule.rule.keeps],
-        n if schedule.rule.subsample else 0,
-        max(n, N), cdf, p0,
-        new.ids, new.counts, new.alive, new.kept, new.sets, new.p1,
-        new.collapsed_at, new.absorbed_at, curves,
-    )  # fmt: skip
+        stream_key(setting.seed, source),
+        setting.first_replicate,
+        m0,
+        m1,
+        _plan(setting.schedule, m0, m1),
+        structs.Initial(cdf, p0),
+        structs.Models(new.ids, new.counts, new.alive),
+        structs.Pool(new.kept, new.sets),
+        structs.Results(new.p1, new.collapsed_at, new.absorbed_at, curves),
+    )
     return new, dict(zip(CURVES, curves, strict=True))
+
+
+def _plan(schedule: Schedule, m0: int, m1: int) -> structs.Plan:
+    """What generations m0 + 1 .. m1 draw and keep."""
+    rule, last_real = schedule.rule, schedule.last_real()
+    n, N, K = schedule.n or 0, schedule.N or 0, schedule.K or 0
+    draws = rule.draws
+    rows = [draws(m, n, N, K) for m in range(m0 + 1, m1 + 1)] if draws else []
+    return structs.Plan(
+        starts=np.cumsum([0, *map(len, rows)], dtype=np.int64),
+        sources=np.fromiter(chain.from_iterable(rows), np.int64),
+        sizes=np.fromiter(chain.from_iterable(row.values() for row in rows), np.int64),
+        mixed=0 if draws else n,
+        last_real=1 << 62 if last_real is None else last_real,
+        keeps=KEEPS[rule.keeps],
+        chosen=n if rule.subsample else 0,
+        largest=max(n, N),
+    )
 
 
 def _roomier(state: State, schedule: Schedule, source: Source, m1: int) -> State:

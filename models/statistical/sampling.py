@@ -4,7 +4,7 @@ Slot j holds weight ends[j + 1] - ends[j] (or mass[..]): how many of a model's
 samples are of its j-th living token, or the probability of token j under p(0).
 Samples are drawn one by one (picks), at a cost that grows with their number, or
 by halving them over the slots (splits), at a cost that grows with the slots.
-`models.statistical.kernel.SPLIT` says which.
+`models.statistical.steps.SPLIT` says which.
 """
 
 import numpy as np

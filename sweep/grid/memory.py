@@ -23,7 +23,7 @@ def memory(cell: Cell) -> int:
         law = 8 * cell.contexts.count(cell.source.s) * cell.source.s
         return curves + 12 * law * cell.replicates + law * (cell.generations + 1)
     # eight curves as recorded, and once more while they are stored; the loop at work:
-    # words and pool (`models.statistical.kernel.SPLIT` samples a token), ends of slots, some laws
+    # words and pool (`models.statistical.steps.SPLIT` samples a token), ends of slots, some laws
     schedule, support = cell.schedule, cell.source.support
     alive = min(support, schedule.largest_total(cell.generations))
     most = max(schedule.n or 0, schedule.N or 0)
