@@ -108,13 +108,13 @@ class DataParallelGroup:
             shutil.rmtree(self._place.folder, ignore_errors=True)
         self._workers, self._place, self._task = [], None, None
 
-    def rows(self, gradient: GradientComputer, step: int) -> Tensor:
-        """`Gradient.rows` of all shards of a step, each computed by one process.
+    def shard_gradients(self, gradient: GradientComputer, step: int) -> Tensor:
+        """`GradientComputer.shard_gradients` of all shards of a step, each computed by one process.
 
         Raises LostWorkerError.
         """
         if self.size == 1:
-            return gradient.rows(step, range(gradient.shards))
+            return gradient.shard_gradients(step, range(gradient.shards))
         place, weights = self._place or self._start(), _weights(gradient)
         with self._heard():
             if self._task is not gradient.task:
@@ -122,7 +122,7 @@ class DataParallelGroup:
                 self._task = gradient.task
             self._tell(step)
             distributed.broadcast(weights, 0)
-        mine = gradient.rows(step, place.mine(gradient.shards))
+        mine = gradient.shard_gradients(step, place.mine(gradient.shards))
         found = [torch.empty_like(mine) for _ in range(self.size)]
         with self._heard():
             distributed.gather(mine, found)
@@ -234,7 +234,7 @@ def _serve(line: Connection, orders: "queue.SimpleQueue[Any]") -> None:
                 assert gradient is not None
                 with _or_wait():
                     _receive(gradient)
-                rows = gradient.rows(order, place.mine(gradient.shards))
+                rows = gradient.shard_gradients(order, place.mine(gradient.shards))
                 with _or_wait():
                     distributed.gather(rows)
 

@@ -56,9 +56,9 @@ def generate(
         L = int(size.max())
         rng = np.random.Generator(np.random.Philox(key=derive(seed, "block", k)))
         u = torch.from_numpy(rng.random((len(size), L))).to(device.name)
-        law = torch.from_numpy(np.tile(start, (len(size), 1))).float().to(device.name)
+        first_tokens = torch.from_numpy(np.tile(start, (len(size), 1))).float().to(device.name)
         found = torch.empty(len(size), L, dtype=torch.long, device=device.name)
-        found[:, 0] = _invert(law, u[:, 0])
+        found[:, 0] = _invert(first_tokens, u[:, 0])
         with torch.inference_mode(), autocast(device):
             _continue(model, sampling, found, u, device)
         inside = np.arange(L) < size[:, None]
@@ -78,10 +78,10 @@ def _continue(model: GPT, sampling: Sampling, found: Tensor, u: Tensor, device: 
             logits = model(found[:, i - max(1, C // 2) : i], cache)[:, -1]
         else:
             logits = model(found[:, i - 1 : i], cache)[:, -1]
-        found[:, i] = _invert(_law(logits.float(), sampling), u[:, i])
+        found[:, i] = _invert(_distribution(logits.float(), sampling), u[:, i])
 
 
-def _law(logits: Tensor, sampling: Sampling) -> Tensor:
+def _distribution(logits: Tensor, sampling: Sampling) -> Tensor:
     """(B, s) logits -> probabilities at the temperature, of the top_k tokens."""
     logits = logits / sampling.temperature
     if sampling.top_k is not None and sampling.top_k < logits.shape[1]:
@@ -90,14 +90,14 @@ def _law(logits: Tensor, sampling: Sampling) -> Tensor:
     return logits.softmax(dim=1)
 
 
-def _invert(law: Tensor, u: Tensor) -> Tensor:
+def _invert(probs: Tensor, u: Tensor) -> Tensor:
     """(B,) tokens: the first whose cumulated probability exceeds u in [0, 1).
 
     In float64, where u times the last sum stays below it: no token of
     probability 0 is ever drawn. As a product, since `cumsum` on a GPU has no
     fixed order.
     """
-    cumulated = law.double() @ _below(law.shape[1], law.device)
+    cumulated = probs.double() @ _below(probs.shape[1], probs.device)
     return (cumulated <= u[:, None] * cumulated[:, -1:]).sum(dim=1)
 
 

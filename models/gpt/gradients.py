@@ -57,7 +57,7 @@ class GradientComputer:
         x, y = self._drawn(step)
         return self._backward(x, y, (y != MISSING).sum(), derive(self.task.seed, "dropout", step))
 
-    def rows(self, step: int, shards: range) -> Tensor:
+    def shard_gradients(self, step: int, shards: range) -> Tensor:
         """What these shards add to the gradient and to the loss, shape (shards, P + 1)."""
         x, y = self._drawn(step)
         count, size, found = (y != MISSING).sum(), len(x) // self.shards, []
@@ -71,7 +71,7 @@ class GradientComputer:
             self.model.zero_grad(set_to_none=True)
         return torch.stack(found)
 
-    def put(self, rows: Tensor) -> Tensor:
+    def accumulate(self, rows: Tensor) -> Tensor:
         """Leave the gradient in the network whose (S, P + 1) rows these are; gives the loss."""
         total = rows[0].clone()
         for row in rows[1:]:

@@ -97,7 +97,7 @@ class Trainer:
         self._validation, self._team = validation, team
         self.steps = training.length(len(corpus.tokens), model.network.context)
         at = np.unique(np.linspace(0, self.steps, training.evaluations + 1).round())
-        self.at = at[at > 0]
+        self.eval_steps = at[at > 0]
         self.step = 0
         self.val: list[float] = []
         self.train: list[float] = []
@@ -134,8 +134,8 @@ class Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         self._sum += found
         self.step += 1
-        if self.step == self.at[len(self.val)]:
-            since = self.step - (int(self.at[len(self.val) - 1]) if self.val else 0)
+        if self.step == self.eval_steps[len(self.val)]:
+            since = self.step - (int(self.eval_steps[len(self.val) - 1]) if self.val else 0)
             self.train.append(float(self._sum) / since)
             self._time()
             self._mark = None
@@ -151,8 +151,8 @@ class Trainer:
         if gradient.shards == 1:
             return gradient.whole(self.step)
         if self._team is None:
-            return gradient.put(gradient.rows(self.step, range(gradient.shards)))
-        return gradient.put(self._team.rows(gradient, self.step))
+            return gradient.accumulate(gradient.shard_gradients(self.step, range(gradient.shards)))
+        return gradient.accumulate(self._team.shard_gradients(gradient, self.step))
 
     def _time(self) -> None:
         """Count the time since the mark, once a GPU has done its work."""
@@ -168,8 +168,8 @@ class Trainer:
         tokens = self.timed * self.training.batch * self.model.network.context
         return tokens / self.seconds if self.seconds > 0 else math.nan
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """All that `restore` needs."""
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """All that `load_state_dict` needs."""
         self._time()
         found: dict[str, NDArray[Any]] = {
             "step": np.array(self.step),
@@ -185,8 +185,8 @@ class Trainer:
                 found[f"{key}/{name}"] = value.cpu().numpy().copy()
         return found
 
-    def restore(self, arrays: Arrays) -> None:
-        """Go on from `arrays`. Raises KeyError or RuntimeError if they are of another fit."""
+    def load_state_dict(self, arrays: Arrays) -> None:
+        """Go on from a `state_dict`. Raises KeyError or RuntimeError if they are of another fit."""
         for name, parameter in self.model.named_parameters():
             state = {}
             for key in ("step", "exp_avg", "exp_avg_sq"):

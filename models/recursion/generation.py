@@ -139,7 +139,7 @@ def piece(fit: Trainer, counts: NDArray[np.int64]) -> Arrays:
         "start": counts / counts.sum(),
         "val": np.array(fit.val),
         "train": np.array(fit.train),
-        "at": fit.at,
+        "at": fit.eval_steps,
         "speed": np.array(fit.speed),
     }
 

@@ -32,7 +32,7 @@ class Truth(Protocol):
         """Real documents of these lengths."""
         ...
 
-    def laws(self, contexts: Tokens) -> Floats:
+    def next_token_probs(self, contexts: Tokens) -> Floats:
         """(C, s) next-token laws."""
         ...
 
@@ -60,8 +60,8 @@ class MarkovTruth:
         inside = np.arange(found.shape[1]) < lengths[:, None]
         return real(found[inside], lengths)
 
-    def laws(self, contexts: Tokens) -> Floats:
-        return markov.law(self.source, contexts)
+    def next_token_probs(self, contexts: Tokens) -> Floats:
+        return markov.next_token_probs(self.source, contexts)
 
     def loss(self, documents: Documents) -> float:
         """Over predictions with a full context of the source's order."""
@@ -101,7 +101,7 @@ class TrainedTruth:
         )  # fmt: skip
         return real(tokens, lengths)
 
-    def laws(self, contexts: Tokens) -> Floats:
+    def next_token_probs(self, contexts: Tokens) -> Floats:
         return evaluate.next_token_probs(self.model, contexts, self.device)
 
     def loss(self, documents: Documents) -> float:

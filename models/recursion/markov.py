@@ -63,7 +63,7 @@ def sample(source: Markov, documents: int, length: int, rng: np.random.Generator
     return found
 
 
-def law(source: Markov, contexts: Tokens) -> NDArray[np.float64]:
+def next_token_probs(source: Markov, contexts: Tokens) -> NDArray[np.float64]:
     """(C, s) next-token laws after the contexts, shape (C, at least k).
 
     Raises ValueError for one that the text does not have.
@@ -73,19 +73,19 @@ def law(source: Markov, contexts: Tokens) -> NDArray[np.float64]:
         tuple(int(source.tokens[(place - j) % L]) for j in range(k, 0, -1)): place
         for place in source.places[source.first[source.places] == np.arange(L)]
     }
-    laws = np.zeros((len(contexts), source.s))
-    for row, context in zip(laws, contexts, strict=True):
+    probs = np.zeros((len(contexts), source.s))
+    for row, context in zip(probs, contexts, strict=True):
         key = tuple(int(t) for t in context[len(context) - k :])
         if key not in known:
             raise ValueError(f"context: {key} does not occur in the text")
         place = known[key]
         found = source.places[source.first[place] :][: source.count[place]]
         row[:] = np.bincount(source.tokens[found], minlength=source.s) / len(found)
-    return laws
+    return probs
 
 
 def loss(source: Markov, windows: Tokens) -> float:
     """Mean of -log p(last token | the k before it), nats, over windows of shape (W, k + 1)."""
     distinct, which = np.unique(windows[:, :-1], axis=0, return_inverse=True)
-    laws = law(source, distinct)
-    return float(-np.log(laws[which.reshape(-1), windows[:, -1]]).mean())
+    probs = next_token_probs(source, distinct)
+    return float(-np.log(probs[which.reshape(-1), windows[:, -1]]).mean())

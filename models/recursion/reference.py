@@ -55,13 +55,13 @@ def prepare(setting: Setting, shelf: CheckpointStore) -> Generator[Progress, Non
     """p(0), the contexts, p(1) of every replicate: found on the shelf, or made."""
     part = 1 / trainings(setting)
     truth = yield from scaled(_truth(setting, shelf), 0.0, part)
-    yardstick = resume.shared(
-        f"yardstick-{setting.yardstick:016x}",
+    shared = resume.shared(
+        f"yardstick-{setting.reference_key:016x}",
         shelf,
         lambda name: _measure_by(setting, truth, shelf),
     )
     firsts = setting.replicates * (1 + setting.recipe.measure.retrain)
-    stick = yield from scaled(yardstick, 1 - part * firsts, 0.0)
+    stick = yield from scaled(shared, 1 - part * firsts, 0.0)
     assert stick is not None
     ground = Reference(
         truth=truth,
@@ -165,7 +165,7 @@ def _measure_by(setting: Setting, truth: Truth, shelf: CheckpointStore) -> Work:
     contexts = found[0].tokens.reshape(measure.contexts, context)
     return {
         "contexts": contexts,
-        "laws": truth.laws(contexts),
+        "laws": truth.next_token_probs(contexts),
         "tokens": found[1].tokens,
         "lengths": found[1].lengths,
         "loss": np.array(truth.loss(found[1])),

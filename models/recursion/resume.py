@@ -64,7 +64,7 @@ def train(
     saved = shelf.load(name, shared=shared)
     if saved is not None:
         try:
-            fit.restore(saved)
+            fit.load_state_dict(saved)
         except (KeyError, RuntimeError, ValueError, TypeError):
             fit = make()  # of another fit: this one begins anew
     last = time.monotonic()
@@ -72,7 +72,7 @@ def train(
         fit.advance()
         yield Progress(what="train", share=fit.step / fit.steps)
         if time.monotonic() - last > every:
-            shelf.save(name, fit.arrays(), shared=shared)
+            shelf.save(name, fit.state_dict(), shared=shared)
             last = time.monotonic()
     return fit
 

@@ -64,7 +64,7 @@ class Setting:
         return derive(*parts, recipe.network, recipe.training, *written)
 
     @property
-    def yardstick(self) -> int:
+    def reference_key(self) -> int:
         """Names what models are measured by."""
         measure, sampling = self.recipe.measure, self.recipe.sampling
         parts = measure.contexts, measure.validation, self.recipe.network.context
@@ -81,5 +81,5 @@ class Setting:
 
     def first_name(self, r: int, *, again: bool = False) -> str:
         """The shared piece of p(1); again: of the laws of p(1) trained with another seed."""
-        kind = f"retrained-{self.yardstick:016x}" if again else "first"
+        kind = f"retrained-{self.reference_key:016x}" if again else "first"
         return f"{kind}-{self.first(r):016x}"

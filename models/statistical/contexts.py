@@ -112,22 +112,22 @@ class State:
 
 def init(setting: Setting) -> State:
     """Before generation 1: only p(0) is known."""
-    p0 = initial_laws(setting)
+    p0 = initial_distributions(setting)
     return State(m=0, p=p0[None], p0=p0, p1=p0[None], kept=np.zeros((1, 1, 1), np.int64))
 
 
-def initial_laws(setting: Setting) -> Floats:
+def initial_distributions(setting: Setting) -> Floats:
     """p(0), shape (c, s): each context's law has the source's S0 exactly."""
     source = setting.source
     c = setting.contexts.count(source.s)
-    laws = np.zeros((c, source.s))
+    p0 = np.zeros((c, source.s))
     rng = _stream(setting, 0, 0, _INITIAL)
     for j in range(c):
         own = source
         if source.family == "dirichlet":
             own = replace(source, seed=(source.seed or 0) * c + j)
-        laws[j, rng.permutation(source.s)[: source.support]] = own.probabilities()
-    return laws
+        p0[j, rng.permutation(source.s)[: source.support]] = own.probabilities()
+    return p0
 
 
 def step(setting: Setting, state: State) -> tuple[State, dict[str, Floats]]:
@@ -142,8 +142,8 @@ def step(setting: Setting, state: State) -> tuple[State, dict[str, Floats]]:
     for t, size in setting.schedule.draws(m).items():
         for r in range(R):
             rng = _stream(setting, m, r, _REAL if t == 0 else _SYNTHETIC)
-            law = state.p0 if t == 0 else state.p[r]
-            counts[r] += _sample(setting.contexts.draw, rng, law, size)
+            p = state.p0 if t == 0 else state.p[r]
+            counts[r] += _sample(setting.contexts.draw, rng, p, size)
     kept = state.kept
     if setting.schedule.rule.keeps == "real":
         kept = counts.copy() if m == 1 else kept
@@ -157,13 +157,13 @@ def step(setting: Setting, state: State) -> tuple[State, dict[str, Floats]]:
     return new, _measure(setting, new)
 
 
-def _sample(draw: str, rng: np.random.Generator, law: Floats, size: int) -> NDArray[np.int64]:
+def _sample(draw: str, rng: np.random.Generator, p: Floats, size: int) -> NDArray[np.int64]:
     """Counts (c, s) of `size` samples, contexts drawn as `draw` says."""
-    c, s = law.shape
+    c, s = p.shape
     if draw == "uniform":
-        return rng.multinomial(rng.multinomial(size, np.full(c, 1 / c)), law)
+        return rng.multinomial(rng.multinomial(size, np.full(c, 1 / c)), p)
     counts = np.zeros((c, s), np.int64)
-    cdf = np.cumsum(law, axis=1)
+    cdf = np.cumsum(p, axis=1)
     cdf /= cdf[:, -1:]
     j = int(rng.integers(c))
     for u in rng.random(size):
