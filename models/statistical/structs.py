@@ -71,7 +71,7 @@ class Pool(NamedTuple):
 
 
 class Results(NamedTuple):
-    """What is measured; written in place."""
+    """The measurements; written in place."""
 
     p1: Ints
     """(R, A + 1) counts of p(1), and their sum."""
