@@ -1,5 +1,5 @@
-"""The science: initial laws, schedules, theory and the models themselves.
+"""The science: initial distributions, schedules, theory and the models themselves.
 
-Nothing here imports the experiment shell (`sweep`), Hydra, Ray or MLflow, so
-every module runs in a plain process with numpy, scipy and numba.
+No module imports the experiment shell (`sweep`), Hydra, Ray or MLflow, so each
+runs in a plain process with numpy, scipy and numba, and torch for a GPT.
 """

@@ -1,7 +1,7 @@
 """Real text: the embedded one, and text as numbers.
 
-The embedded text is written by a small grammar from a fixed seed, so that
-everything runs without a download.
+A small grammar writes the embedded text from a fixed seed, so that everything
+runs without a download.
 """
 
 import hashlib
@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGEST_ALPHABET = 256
-"""Tokens are bytes."""
+"""Most different characters of a text: tokens are bytes."""
 SHORTEST = 1000
-"""Fewest characters of a text to learn from."""
+"""Fewest characters of a text."""
 
 Tokens = NDArray[np.uint8]
 
@@ -52,18 +52,19 @@ def embedded() -> str:
 
 
 def alphabet(text: str) -> str:
-    """The characters of a text, sorted; token i is the i-th of them.
+    """The different characters of a text, sorted; token i is the i-th of them.
 
-    Raises ValueError, worded for the user, if they are too many or the text is too short.
+    Raises ValueError if there are fewer than 2 or more than `LARGEST_ALPHABET`, or the
+    text is shorter than `SHORTEST`.
     """
-    found = "".join(sorted(set(text)))
+    letters = "".join(sorted(set(text)))
     if len(text) < SHORTEST:
         raise ValueError(f"got a text of {len(text)} characters; allowed: from {SHORTEST}")
-    if not 2 <= len(found) <= LARGEST_ALPHABET:
+    if not 2 <= len(letters) <= LARGEST_ALPHABET:
         raise ValueError(
-            f"got a text of {len(found)} different characters; allowed: 2 to {LARGEST_ALPHABET}"
+            f"got a text of {len(letters)} different characters; allowed: 2 to {LARGEST_ALPHABET}"
         )
-    return found
+    return letters
 
 
 def encode(text: str, letters: str) -> Tokens:
@@ -73,24 +74,25 @@ def encode(text: str, letters: str) -> Tokens:
 
 
 def decode(tokens: Tokens, letters: str) -> str:
+    """The inverse of `encode`."""
     return "".join(letters[int(k)] for k in tokens)
 
 
 def counts(tokens: Tokens) -> tuple[int, ...]:
-    """How often each token occurs, the most frequent first: the text as an initial law."""
-    found = np.bincount(tokens)
-    return tuple(int(c) for c in np.sort(found[found > 0])[::-1])
+    """How often each token occurs, falling: the text as an initial distribution."""
+    occurrences = np.bincount(tokens)
+    return tuple(int(c) for c in np.sort(occurrences[occurrences > 0])[::-1])
 
 
 @cache
 def counts_of(text: str) -> tuple[int, ...]:
-    """`counts` of a text."""
+    """The `counts` of a text, cached."""
     return counts(encode(text, alphabet(text)))
 
 
 @cache
 def digest(text: str) -> str:
-    """SHA-256 of the text in UTF-8, 64 hex digits."""
+    """The SHA-256 of the text in UTF-8, 64 hex digits."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

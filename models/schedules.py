@@ -2,16 +2,16 @@
 
     m          generation, 1, 2, ...
     t          index of the model a sample comes from, 0 <= t < m; t = 0 is the
-               real corpus (samples of the initial law p(0))
+               real corpus (samples of p(0), the initial distribution)
     n_t^(m)    how many samples of model t generation m is trained on
     n          synthetic samples per generation
     N          real samples
     K          window: how many of the latest models are drawn from
 
 A schedule is pure data, and the same table serves every model that is trained
-recursively; for a GPT, n and N count tokens. Which samples are drawn for a
-generation and which are kept from earlier ones is part of the schedule:
-`draws` says how many are drawn, `Rule.keeps` what happens to them.
+recursively; for a GPT, n and N count tokens. The schedule also determines which
+samples are drawn for a generation (`Rule.draws`) and which later generations
+reuse (`Rule.keeps`).
 
 Sources: Seddik et al. 2024, "How Bad is Training on Synthetic Data?", sections
 2.2 and 4.2 (full, partial, recent, random); Gerstgrasser et al. 2024,
@@ -38,25 +38,24 @@ class Rule:
     """What defines a schedule, apart from the values of its axes."""
 
     purpose: str
-    """One line for people."""
+    """One line for users."""
     axes: tuple[str, ...]
-    """Which of n, N and K the table depends on."""
+    """Those of n, N and K that the table depends on."""
     table: Table | None
     """n_t^(m); None where the table itself is random."""
     draws: Table | None
-    """What is drawn anew for generation m, of models in rising order; None if
-    each of n samples picks its model uniformly from 0..m-1."""
+    """Samples drawn for generation m, t rising; None if each of n samples picks its
+    model uniformly from 0..m-1."""
     keeps: Literal["nothing", "real", "all", "window"] = "nothing"
-    """What of the draws later generations are trained on again: nothing; those of
-    generation 1 (the real corpus); all; or those for the last K generations."""
+    """Draws that later generations reuse: none; those of generation 1 (the real corpus);
+    all; or those for the last K generations."""
     subsample: bool = False
     """True: generation m is trained on min(n, kept) of all kept samples, chosen
     without replacement."""
     reach: Callable[[int], int] | None = lambda K: 1
-    """K -> how many of the latest models later generations can draw from;
-    None if all of them."""
+    """K -> number of latest models that later generations can draw from; None: all."""
     real_for_ever: bool = False
-    """True: fresh samples of p(0) can be drawn for every generation."""
+    """True: every generation can draw fresh samples of p(0)."""
 
 
 def _last(m: int, n: int, N: int, K: int) -> dict[int, int]:
@@ -182,7 +181,7 @@ class Schedule:
     name: str
     """A key of `RULES`."""
     n: int | None = None
-    """Synthetic samples per generation; for `matched` real and synthetic together."""
+    """Synthetic samples per generation; for `matched`, real and synthetic together."""
     N: int | None = None
     """Real samples."""
     K: int | None = None
@@ -238,7 +237,7 @@ class Schedule:
         return self.rule.table(m, self._n, self._N, self.K or 0)
 
     def draws(self, m: int) -> dict[int, int]:
-        """{t: samples of model t drawn anew for generation m}, t rising.
+        """{t: samples of model t drawn for generation m}, t rising.
 
         Raises ValueError where each sample picks its model (`Rule.draws` is None).
         """
@@ -254,7 +253,7 @@ class Schedule:
         return self._n if self.rule.table is None else sum(self.table(m).values())
 
     def gathered(self, m: int) -> int:
-        """Samples held for generation m: its training set, and what it is chosen from."""
+        """Number of samples held for generation m, from which its training set is chosen."""
         return self._N + (m - 1) * self._n if self.rule.keeps == "all" else self.total(m)
 
     def largest_total(self, generations: int) -> int:
@@ -266,9 +265,9 @@ class Schedule:
         return max(self.largest_total(generations), self.gathered(generations))
 
     def reach(self, m: int) -> int:
-        """How many of the models 1..m generation m + 1 or later can draw from."""
+        """Number of models among 1..m that generation m + 1 or later can draw from."""
         return m if self.rule.reach is None else min(m, self.rule.reach(self.K or 1))
 
     def last_real(self) -> int | None:
-        """The last generation for which p(0) is drawn from anew; None if there is none."""
+        """The last generation that draws fresh samples of p(0); None if every one can."""
         return None if self.rule.real_for_ever else self.reach(LARGEST_SAMPLE)

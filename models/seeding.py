@@ -1,4 +1,4 @@
-"""Names of random streams: hashes of what is drawn, and of nothing else."""
+"""Names of random streams: hashes of what is drawn and of nothing else."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.source import Source
 
 STREAM = 2
-"""Raised whenever the same setting gives other bits: stored results of old ones are not reused."""
+"""Increased whenever the same setting gives other bits, so that stored results are not reused."""
 
 
 def canonical(thing: Any) -> Any:
@@ -27,17 +27,17 @@ def canonical(thing: Any) -> Any:
 
 
 def stream_key(seed: int, source: Source) -> NDArray[np.uint32]:
-    """Two words that name the random numbers: a hash of the root seed and the initial law.
+    """Two words that name the random numbers: a hash of the root seed and p(0).
 
     The schedule and its axes are left out on purpose: cells of one source are
     then compared under common random numbers, and share p(1) where they take
-    as many real samples.
+    equally many real samples.
     """
     text = json.dumps([STREAM, seed, canonical(source)], sort_keys=True)
     return np.frombuffer(hashlib.sha256(text.encode()).digest()[:8], dtype="<u4")
 
 
 def derive(*parts: Any) -> int:
-    """A seed in [0, 2^63) that is a hash of what it is for: numbers, texts, dataclasses."""
+    """A seed in [0, 2^63): a hash of its purpose, given as numbers, texts or dataclasses."""
     text = json.dumps([canonical(part) for part in parts], sort_keys=True)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1

@@ -1,7 +1,7 @@
-"""Initial laws p(0): families of laws on ranks 1..support, solved for S0.
+"""Initial distributions p(0): families on ranks 1..support, solved for S0.
 
     s         vocabulary size
-    support   s~, how many tokens have positive probability; ranks 1..support
+    support   s~, number of tokens with positive probability; ranks 1..support
     S0        sum_i p_i^2, between 1/support (uniform) and 1 (one token)
 
     family      p_k proportional to                      parameter
@@ -11,8 +11,8 @@
     uniform     1                                        none: S0 = 1/support
     text        how often a text has its k-th token      none: the text's own S0
 
-Each family with a parameter passes through every S0 in [1/support, 1), and the
-parameter is solved for the S0 that is asked for, to 1e-12.
+Each family with a parameter passes through every S0 in [1/support, 1); the
+parameter is solved for the S0 requested, to 1e-12.
 """
 
 import hashlib
@@ -25,16 +25,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 TOLERANCE = 1e-12
-"""Largest |sum p_i^2 - S0| a solved law may have."""
+"""Largest |sum p_i^2 - S0| of a solved distribution."""
 
 FAMILIES = ("zipf", "geometric", "dirichlet", "uniform", "text")
 WITHOUT_S0 = ("uniform", "text")
-"""Families without a parameter, whose S0 is their own."""
+"""Families without a parameter, which determine S0."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """An initial law.
+    """An initial distribution.
 
     Raises ValueError, worded `field: got X; allowed ..`, for an unknown family
     or a value out of range.
@@ -47,12 +47,12 @@ class Source:
     support: int
     """Tokens with positive probability, at least 2 and at most s."""
     S0: float | None = None
-    """Sum of squared probabilities, in [1/support, 1); None: the family's own, see
-    `WITHOUT_S0`."""
+    """Sum of squared probabilities, in [1/support, 1); None: the family determines it,
+    see `WITHOUT_S0`."""
     seed: int | None = None
-    """Which draw (dirichlet); None for the other families."""
+    """Seed of the draw (dirichlet); None for the other families."""
     counts: tuple[int, ...] | None = None
-    """How often a text has each of its tokens, falling (text); None for the other families."""
+    """Occurrences of each token of a text, falling (text); None for the other families."""
 
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
@@ -89,7 +89,7 @@ class Source:
 
     @property
     def concentration(self) -> float:
-        """S0 as asked for: sum_i p_i^2 up to `TOLERANCE`."""
+        """The S0 requested: sum_i p_i^2 up to `TOLERANCE`."""
         if self.counts is not None:
             total = sum(self.counts)
             return sum(c * c for c in self.counts) / total**2
@@ -98,7 +98,7 @@ class Source:
     def probabilities(self) -> NDArray[np.float64]:
         """p(0) on its support, shape (support,), by rank; sums to 1.
 
-        Raises ArithmeticError if no law of the family comes within
+        Raises ArithmeticError if no distribution of the family comes within
         `TOLERANCE` of S0 in floating point.
         """
         p = _solve(self)
@@ -119,16 +119,16 @@ def _solve(source: Source) -> NDArray[np.float64]:
     elif source.S0 is None or abs(source.S0 - 1 / size) <= TOLERANCE:
         p = flat
     else:
-        from scipy.optimize import brentq  # here: a sweep's driver need not load it
+        from scipy.optimize import brentq  # here: the driver of a sweep does not need it
 
-        law, low, high = _family(source)
+        distribution, low, high = _family(source)
         target = source.S0
 
         def excess(x: float) -> float:
-            q = law(x)
+            q = distribution(x)
             return float(q @ q) - target
 
-        p = law(brentq(excess, low, high, xtol=1e-15, rtol=8.9e-16, maxiter=500))
+        p = distribution(brentq(excess, low, high, xtol=1e-15, rtol=8.9e-16, maxiter=500))
     p = np.sort(p)[::-1].copy()  # token k is the k-th most probable: rank k
     p.flags.writeable = False
     return p
@@ -140,7 +140,7 @@ def _normalised(log_weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _family(source: Source) -> tuple[Callable[[float], NDArray[np.float64]], float, float]:
-    """(parameter -> law, and two parameters whose S0 lie on either side)."""
+    """The map from parameter to distribution, and two parameters whose S0 enclose all S0."""
     rank = np.arange(1, source.support + 1, dtype=np.float64)
     if source.family == "zipf":
         return (lambda a: _normalised(-a * np.log(rank))), 0.0, 200.0
@@ -152,18 +152,18 @@ def _family(source: Source) -> tuple[Callable[[float], NDArray[np.float64]], flo
         return _normalised(_log_gamma_quantile(uniforms, math.exp(log_c)))
 
     # One draw for all c, by quantile coupling; as c -> 0 it tends to one token
-    # and as c -> infinity to the uniform law, continuously, so a root exists.
+    # and as c -> infinity to the uniform distribution, continuously, so a root exists.
     return dirichlet, math.log(1e-7), math.log(1e15)
 
 
 def _seeded_uniforms(size: int, seed: int) -> NDArray[np.float64]:
-    """size numbers in (0, 1) from SHA-256, so that no library's stream can move them."""
+    """`size` numbers in (0, 1) from SHA-256, which no change in a library can move."""
     words = [hashlib.sha256(f"dirichlet/{seed}/{k}".encode()).digest()[:7] for k in range(size)]
     return np.array([(int.from_bytes(w, "big") >> 3) + 0.5 for w in words]) / 2.0**53
 
 
 def _log_gamma_quantile(u: NDArray[np.float64], shape: float) -> NDArray[np.float64]:
-    """log of the u-quantile of a Gamma(shape) variable, also where it underflows.
+    """The log of the u-quantile of a Gamma(shape) variable, also where it underflows.
 
     Near 0 the Gamma(shape) distribution function is x^shape / Gamma(shape + 1).
     """

@@ -3,15 +3,15 @@
     W    processes: this one, and W - 1 workers that it starts
     S    shards of a batch, a multiple of W; P parameters
 
-Before a step this process sends the weights, then each computes S / W shards,
-and this one gathers them, adds them in their order and changes the weights. So
-workers know nothing but their task: a training goes on from one checkpoint,
+Before a step this process sends the weights; then each process computes S / W
+shards, and this one gathers them, adds them in their order and updates the
+weights. Workers hold only their task, so a training resumes from one checkpoint,
 and to the same bits with any W.
 
-A worker ends when this process does, however that ends: it listens to a socket
-that only this process holds. gloo joins CPUs, NCCL GPUs, on the loopback.
+A worker ends when this process does, however that ends: it listens on a socket
+that only this process holds. gloo joins CPUs, NCCL GPUs, over the loopback.
 
-Not covered: several machines; two teams in one process at a time.
+Not covered: several machines; two groups in one process at a time.
 """
 
 import contextlib
@@ -39,30 +39,30 @@ from models.gpt.gradients import GradientComputer, GradientTask
 from models.gpt.model import GPT
 
 SILENT_SECONDS = 600.0
-"""How long one process waits for another within a step; the first step may compile."""
+"""Longest wait of one process for another within a step; the first step may compile."""
 START_SECONDS = 120.0
-"""How long a worker may take to come up: it imports torch."""
+"""Longest start of a worker, which imports torch."""
 END_SECONDS = 2.0
-"""How long workers may take to end, or to say why they do."""
+"""Longest wait for workers to end, or to report why they failed."""
 UP = "up"
-"""What a worker says once; whatever else it says is why it failed."""
+"""The message of a worker that has started; any other message is why it failed."""
 WORKER = "import sys; from models.gpt.data_parallel import work; work(int(sys.argv[1]))"
 
 
 class LostWorkerError(Exception):
-    """A worker ended, or does not answer; the message says which and why."""
+    """Raised if a worker ended or does not answer; the message states which, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rank:
-    """Where a process stands in its team."""
+    """The place of a process in its group."""
 
     rank: int
-    """0: the process that starts the others."""
+    """0 for the process that starts the others."""
     size: int
     """W."""
     folder: str
-    """Where they meet, this team alone."""
+    """The folder of this group, where its processes meet."""
     device: Device
     silent_seconds: float
 
@@ -73,9 +73,9 @@ class Rank:
 
 
 class DataParallelGroup:
-    """W processes, this one among them; use as a context, at whose end the others end.
+    """W processes, including this one; a context that ends the others when it is left.
 
-    Workers are started when they are needed first.
+    Workers are started when first needed.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class DataParallelGroup:
 
     def __exit__(self, *error: object) -> None:
         for _, line in self._workers:
-            line.close()  # tells a worker to end
+            line.close()  # a worker ends when its socket closes
         for worker, _ in self._workers:
             try:
                 worker.wait(END_SECONDS)
@@ -108,25 +108,25 @@ class DataParallelGroup:
             shutil.rmtree(self._place.folder, ignore_errors=True)
         self._workers, self._place, self._task = [], None, None
 
-    def rows(self, gradient: GradientComputer, step: int) -> Tensor:
-        """`Gradient.rows` of all shards of a step, each computed by one process.
+    def shard_gradients(self, gradient: GradientComputer, step: int) -> Tensor:
+        """(S, P + 1): the `shard_gradients` of all shards of a step, each from one process.
 
         Raises LostWorkerError.
         """
         if self.size == 1:
-            return gradient.rows(step, range(gradient.shards))
+            return gradient.shard_gradients(step, range(gradient.shards))
         place, weights = self._place or self._start(), _weights(gradient)
-        with self._heard():
+        with self._reported():
             if self._task is not gradient.task:
-                self._tell(gradient.task)
+                self._send(gradient.task)
                 self._task = gradient.task
-            self._tell(step)
+            self._send(step)
             distributed.broadcast(weights, 0)
-        mine = gradient.rows(step, place.mine(gradient.shards))
-        found = [torch.empty_like(mine) for _ in range(self.size)]
-        with self._heard():
-            distributed.gather(mine, found)
-        return torch.cat(found)
+        mine = gradient.shard_gradients(step, place.mine(gradient.shards))
+        gathered = [torch.empty_like(mine) for _ in range(self.size)]
+        with self._reported():
+            distributed.gather(mine, gathered)
+        return torch.cat(gathered)
 
     def _start(self) -> Rank:
         folder = tempfile.mkdtemp(prefix="team-")
@@ -134,7 +134,7 @@ class DataParallelGroup:
             rank=0, size=self.size, folder=folder,
             device=self._device, silent_seconds=self._silent,
         )  # fmt: skip
-        # As here, this package first: the working folder may hold another `models`.
+        # This package before the rest of the path: the working folder may hold another `models`.
         path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
         for _ in range(1, self.size):
             here, there = multiprocessing.Pipe()
@@ -145,7 +145,7 @@ class DataParallelGroup:
             )  # fmt: skip
             there.close()
             self._workers.append((process, here))
-        with self._heard():
+        with self._reported():
             for rank, (_, line) in enumerate(self._workers, start=1):
                 line.send(replace(self._place, rank=rank))
             for rank, (_, line) in enumerate(self._workers, start=1):
@@ -156,24 +156,24 @@ class DataParallelGroup:
             _join(self._place)
         return self._place
 
-    def _tell(self, order: GradientTask | int) -> None:
+    def _send(self, order: GradientTask | int) -> None:
         for process, line in self._workers:
             if process.poll() is not None:
-                raise EOFError  # now, and not when a collective waits for it in vain
+                raise EOFError  # now, before a collective waits for it in vain
             line.send(order)
 
     @contextlib.contextmanager
-    def _heard(self) -> Iterator[None]:
-        """Turn whatever a lost worker leads to into one line that names it."""
+    def _reported(self) -> Iterator[None]:
+        """A context that turns the errors of a lost worker into one LostWorkerError."""
         try:
             yield
         except TimeoutError:
-            raise  # of who runs this, which has waited long enough for all of it
+            raise  # from the caller, whose time for the whole trial is over
         except (RuntimeError, OSError, EOFError) as error:
             raise LostWorkerError(self._loss(error)) from error
 
     def _loss(self, error: Exception) -> str:
-        """Which worker is lost, and why; those that miss it say nothing."""
+        """One line: the worker that is lost, and why; workers that wait for it report nothing."""
         lines = {line: rank for rank, (_, line) in enumerate(self._workers, start=1)}
         for line in wait(list(lines), END_SECONDS):
             assert isinstance(line, Connection)
@@ -192,7 +192,7 @@ class DataParallelGroup:
 
 
 def work(file: int) -> None:
-    """What a worker does until its socket is closed at the other end."""
+    """Run a worker until its socket is closed at the other end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it
     line, orders = Connection(file), queue.SimpleQueue[Any]()
     threading.Thread(target=_listen, args=(line, orders), daemon=True).start()
@@ -209,7 +209,7 @@ def _line(error: Exception) -> str:
 
 
 def _listen(line: Connection, orders: "queue.SimpleQueue[Any]") -> None:
-    """Pass orders on; end the process with its starter, even if it waits in a collective."""
+    """Queue orders; end this process with its starter, even while it waits in a collective."""
     while True:
         try:
             orders.put(line.recv())
@@ -234,22 +234,22 @@ def _serve(line: Connection, orders: "queue.SimpleQueue[Any]") -> None:
                 assert gradient is not None
                 with _or_wait():
                     _receive(gradient)
-                rows = gradient.rows(order, place.mine(gradient.shards))
+                rows = gradient.shard_gradients(order, place.mine(gradient.shards))
                 with _or_wait():
                     distributed.gather(rows)
 
 
 @contextlib.contextmanager
 def _or_wait() -> Iterator[None]:
-    """What a worker does with others: if one is lost, it is not this one that has to say so."""
+    """A context of collectives: if another worker is lost, wait instead of reporting it."""
     try:
         yield
     except RuntimeError:
-        threading.Event().wait()  # for the end of the process that started this one
+        threading.Event().wait()  # until the process that started this one ends it
 
 
 def _join(place: Rank) -> None:
-    """Meet the others; a file is where, so two teams can never meet."""
+    """Join the process group, through a file of its folder, so two groups never meet."""
     if Path("/sys/class/net/lo").exists():
         for library in ("GLOO", "NCCL"):
             os.environ.setdefault(f"{library}_SOCKET_IFNAME", "lo")
@@ -263,15 +263,15 @@ def _join(place: Rank) -> None:
 
 
 def _weights(gradient: GradientComputer) -> Tensor:
-    """(P,)"""
+    """(P,) copy of the parameters."""
     return torch.nn.utils.parameters_to_vector(gradient.parameters).detach()
 
 
 def _receive(gradient: GradientComputer) -> None:
-    """Take over the weights of the first process."""
+    """Copy the weights of the first process."""
     vector = _weights(gradient)
     distributed.broadcast(vector, 0)
     parts = torch.split(vector, [p.numel() for p in gradient.parameters])
-    with torch.no_grad():  # copied: where memory begins can change how sums are rounded
+    with torch.no_grad():  # copied, not viewed: alignment can change how sums are rounded
         for parameter, part in zip(gradient.parameters, parts, strict=True):
             parameter.copy_(part.view_as(parameter))

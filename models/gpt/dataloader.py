@@ -1,4 +1,4 @@
-"""Training batches: windows of a corpus, gathered on the device that holds it."""
+"""Training batches: windows of a corpus, gathered on its device."""
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from models.gpt.device import Device
 
 
 class Batches:
-    """The windows of a corpus, gathered on the device that holds it."""
+    """The windows of a corpus, whose tokens stay on the device."""
 
     def __init__(
         self,
@@ -23,8 +23,9 @@ class Batches:
         aligned: bool,
         device: Device,
     ) -> None:
+        """Raises ValueError if the corpus has no window."""
         self._device, self._batch, self._training = device.name, training.batch, training
-        # Room behind the last token, so that a window of a short last document can be gathered.
+        # Padding, so that a window of a short last document can be gathered.
         padded = np.append(corpus.tokens, np.zeros(context + 1, np.uint8))
         self._tokens = torch.from_numpy(padded).to(device.name)
         count = dataset.windows(corpus, context, aligned=aligned)
@@ -39,7 +40,7 @@ class Batches:
         self._offsets = torch.arange(context + 1, device=device.name)
 
     def take(self, seed: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets, shape (B, C), of the windows that the seed picks."""
+        """Inputs and targets, shape (B, C), of B windows drawn with replacement by the seed."""
         u = np.random.Generator(np.random.Philox(key=seed)).random((2, self._batch))
         (real, other), B = self._ends, self._batch
         share = self._training.real_share
@@ -55,8 +56,8 @@ class Batches:
         before = np.where(from_real, np.append(0, real)[which], np.append(0, other)[which])
         start = self._starts[which] + index - before
         at = self._sent(start)[:, None] + self._offsets
-        found = self._tokens[at].long()
-        x, y = found[:, :-1], found[:, 1:]
+        tokens = self._tokens[at].long()
+        x, y = tokens[:, :-1], tokens[:, 1:]
         if self._short:
             end = self._sent(self._starts[which] + self._lengths[which])
             y = torch.where(at[:, 1:] < end[:, None], y, MISSING)
@@ -64,7 +65,7 @@ class Batches:
         return x, y
 
     def _sent(self, numbers: NDArray[np.int64]) -> Tensor:
-        """On the device, without waiting for it."""
+        """The numbers on the device, without waiting for it."""
         tensor = torch.from_numpy(numbers)
         if self._device == "cpu":
             return tensor

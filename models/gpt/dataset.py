@@ -1,7 +1,7 @@
-"""A corpus as documents, and the windows that a network is trained and judged on.
+"""A corpus as documents, and the windows that a network is trained and evaluated on.
 
     D    documents
-    n    tokens of all of them
+    n    tokens of all documents
     C    context: a window is C + 1 tokens, C predictions
 
 No window crosses from one document into the next.
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from models.corpus import Tokens
 
 MISSING = -1
-"""Stands for no token where a document is shorter than a window: not trained on."""
+"""The target where a document is shorter than a window; it adds nothing to a loss."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Documents:
-    """D documents, one after the other."""
+    """D documents, concatenated."""
 
     tokens: Tokens
     """(n,)"""
@@ -32,16 +32,16 @@ class Documents:
 
     @property
     def starts(self) -> NDArray[np.int64]:
-        """(D,) where each begins."""
+        """(D,) index of the first token of each document."""
         return np.cumsum(self.lengths) - self.lengths
 
 
 def lengths(n: int, document: int, *, aligned: bool) -> NDArray[np.int64]:
     """Lengths of the documents that n tokens make.
 
-    aligned: all of `document` tokens, and a shorter last one. Else as many as
-    have at least `document` tokens (one if n is smaller), of equal length or
-    one token more.
+    aligned: all have `document` tokens, except a shorter last one. Otherwise all have at
+    least `document` tokens (a single one has n, if n is smaller), and lengths differ by
+    at most one.
     """
     if aligned:
         full, rest = divmod(n, document)
@@ -51,7 +51,7 @@ def lengths(n: int, document: int, *, aligned: bool) -> NDArray[np.int64]:
 
 
 def joined(parts: Sequence[Documents]) -> Documents:
-    """All documents of some corpora."""
+    """The documents of several corpora, in their order."""
     return Documents(
         tokens=np.concatenate([p.tokens for p in parts]),
         lengths=np.concatenate([p.lengths for p in parts]),
@@ -60,7 +60,7 @@ def joined(parts: Sequence[Documents]) -> Documents:
 
 
 def chosen(documents: Documents, n: int, rng: np.random.Generator) -> Documents:
-    """Documents picked without replacement, until they have n tokens; the last one is cut."""
+    """Documents picked without replacement until they have n tokens; the last one is cut."""
     order = rng.permutation(len(documents.lengths))
     ends = np.cumsum(documents.lengths[order])
     picked = order[: int(np.searchsorted(ends, n)) + 1]
@@ -72,7 +72,7 @@ def chosen(documents: Documents, n: int, rng: np.random.Generator) -> Documents:
 
 
 def windows(documents: Documents, context: int, *, aligned: bool) -> NDArray[np.int64]:
-    """(D,) how many training windows each document has: aligned ones start where it starts."""
+    """(D,) number of training windows of each document; an aligned one starts where it does."""
     if aligned:
         return (documents.lengths > 1).astype(np.int64)
     return np.maximum(0, documents.lengths - context)
@@ -81,8 +81,7 @@ def windows(documents: Documents, context: int, *, aligned: bool) -> NDArray[np.
 def chunks(documents: Documents, context: int) -> tuple[Tokens, NDArray[np.int64]]:
     """Every prediction of the documents once: inputs and targets, shape (W, C).
 
-    A document is read in consecutive windows; where one is not filled, targets
-    are `MISSING`.
+    A document is read in consecutive windows; targets beyond its end are `MISSING`.
     """
     at = np.concatenate(
         [
@@ -95,6 +94,6 @@ def chunks(documents: Documents, context: int) -> tuple[Tokens, NDArray[np.int64
     )
     places = at[:, None] + np.arange(context + 1)
     inside = places < ends[:, None]
-    found = np.where(inside, documents.tokens[np.minimum(places, ends[:, None] - 1)], 0)
-    targets = np.where(inside[:, 1:], found[:, 1:].astype(np.int64), MISSING)
-    return found[:, :-1].astype(np.uint8), targets
+    tokens = np.where(inside, documents.tokens[np.minimum(places, ends[:, None] - 1)], 0)
+    targets = np.where(inside[:, 1:], tokens[:, 1:].astype(np.int64), MISSING)
+    return tokens[:, :-1].astype(np.uint8), targets

@@ -1,8 +1,8 @@
-"""Where a network runs: device, precision, threads; set in one place.
+"""Where a network runs: device, precision, threads.
 
-One thread on a CPU: the number of threads changes the order of sums, and two
-processes of one thread each do more on two cores than two of two. More cores,
-or GPUs, for one network are more processes (`models.gpt.data_parallel`).
+A CPU gets one thread: the number of threads changes the order of sums, and two
+processes of one thread each do more on two cores than two of two. A network uses
+more cores, or GPUs, by more processes (`models.gpt.data_parallel`).
 """
 
 import contextlib
@@ -20,13 +20,13 @@ class Device:
     name: str
     """cpu or cuda."""
     bfloat16: bool
-    """Whether products are computed in bfloat16 (sums and weights stay float32)."""
+    """Whether products are in bfloat16; sums and weights stay in float32."""
     compiled: bool
-    """Whether networks are compiled before training: it pays on a GPU."""
+    """Whether networks are compiled before training, which pays on a GPU."""
 
     @property
     def fingerprint(self) -> str:
-        """What bits depend on besides the settings."""
+        """A text of all that bits depend on besides the settings."""
         kind = (
             torch.cuda.get_device_name() if self.name == "cuda"
             else torch.backends.cpu.get_cpu_capability()
@@ -36,9 +36,9 @@ class Device:
 
 
 def choose(precision: str, name: str = "auto", *, compiled: bool | None = None) -> Device:
-    """The GPU if there is one, else the CPU; compiled: None for on a GPU.
+    """The GPU if there is one, else the CPU; compiled: None compiles on a GPU.
 
-    Raises ValueError if a GPU is asked for and there is none.
+    Raises ValueError if a GPU is requested and there is none.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -50,17 +50,17 @@ def choose(precision: str, name: str = "auto", *, compiled: bool | None = None) 
 
 
 def gpus() -> int:
-    """How many GPUs this process sees."""
+    """The number of GPUs that this process sees."""
     return torch.cuda.device_count()
 
 
 @contextlib.contextmanager
 def deterministic(device: Device) -> Iterator[None]:
-    """One thread and fixed orders of summation, as they were before when the context ends."""
+    """A context of one thread and fixed orders of summation; its end restores both."""
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     if device.name == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        # Some attention kernels have no such order: better a warning than no result.
+        # Some attention kernels have no fixed order: a warning is better than no result.
         torch.use_deterministic_algorithms(True, warn_only=True)
     torch.set_num_threads(1)
     try:
@@ -71,7 +71,7 @@ def deterministic(device: Device) -> Iterator[None]:
 
 
 def reseed(device: Device, seed: int) -> None:
-    """Seed what dropout draws from; 100 times cheaper than `torch.manual_seed`."""
+    """Seed the generator of dropout; 100 times cheaper than `torch.manual_seed`."""
     if device.name == "cuda":
         torch.cuda.default_generators[torch.cuda.current_device()].manual_seed(seed)
     else:
@@ -79,10 +79,10 @@ def reseed(device: Device, seed: int) -> None:
 
 
 def generator(seed: int) -> torch.Generator:
-    """A stream of random numbers of its own, on the CPU, where it is the same everywhere."""
+    """An independent stream of random numbers on the CPU, where it is the same everywhere."""
     return torch.Generator().manual_seed(seed)
 
 
 def autocast(device: Device) -> torch.autocast:
-    """The context in which a network is evaluated."""
+    """The context of forward passes: products in bfloat16 where the device says so."""
     return torch.autocast(device.name, torch.bfloat16, enabled=device.bfloat16)

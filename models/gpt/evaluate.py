@@ -1,11 +1,11 @@
-"""What is measured of a model: next-token laws on fixed contexts, and text of its own.
+"""Measures of a model: next-token distributions on fixed contexts, and text that it writes.
 
     C    contexts
     s    vocabulary
 
 Shared metrics have the names of `models.statistical.model.CURVES` and are means over
-contexts; the laws are those of the network at temperature 1, whatever the
-temperature it writes at.
+contexts; distributions are those of the network at temperature 1, whatever the
+temperature at which it writes.
 """
 
 import numpy as np
@@ -20,27 +20,27 @@ from models.gpt.model import GPT
 
 Floats = NDArray[np.float64]
 GRAMS = (1, 2, 3, 4, 8)
-"""Lengths k of the k-grams whose distinct ones are counted."""
+"""Lengths k for which distinct k-grams are counted."""
 AT_ONCE = 512
-"""Contexts read together."""
+"""Number of contexts read together."""
 
 
 def next_token_probs(model: GPT, contexts: Tokens, device: Device) -> Floats:
-    """(C, s) next-token laws after contexts of shape (C, length), always in float32."""
+    """(C, s) next-token distributions after contexts (C, length), from float32 logits."""
     model.eval()
-    found = []
+    probs = []
     with torch.inference_mode():
         for k in range(0, len(contexts), AT_ONCE):
             x = torch.from_numpy(contexts[k : k + AT_ONCE]).to(device.name).long()
-            found.append(model(x)[:, -1].double().softmax(dim=1).cpu().numpy())
-    return np.concatenate(found)
+            probs.append(model(x)[:, -1].double().softmax(dim=1).cpu().numpy())
+    return np.concatenate(probs)
 
 
 def compare(p: Floats, first: Floats, truth: Floats) -> dict[str, float]:
-    """Means over contexts of what a model's laws are, and how far from p(1) and p(0).
+    """Means over contexts of the measures of p, also against p(1) (`first`) and p(0) (`truth`).
 
-    p, first, truth: (C, s). deviation/se_contexts is the standard error of the
-    deviation over contexts.
+    p, first, truth: (C, s) distributions. deviation/se_contexts is the standard error
+    of the deviation over contexts.
     """
     deviation = np.abs(p - first).sum(axis=1)
     middle = (p + truth) / 2
@@ -59,7 +59,7 @@ def compare(p: Floats, first: Floats, truth: Floats) -> dict[str, float]:
 
 
 def text(documents: Documents) -> dict[str, float]:
-    """distinct_n/k: distinct k-grams over all k-grams; support: distinct tokens."""
+    """Shares of distinct k-grams, distinct_n/k, and the number of distinct tokens, support."""
     found = {"support": float(len(np.unique(documents.tokens)))}
     for k in GRAMS:
         grams = [
@@ -74,5 +74,5 @@ def text(documents: Documents) -> dict[str, float]:
 
 
 def _relative(p: Floats, q: Floats) -> Floats:
-    """(C,) relative entropies of p to q, nats; q is positive where p is."""
+    """(C,) relative entropies of p with respect to q, nats; q is positive where p is."""
     return np.asarray((xlogy(p, p) - xlogy(p, np.where(q > 0, q, 1.0))).sum(axis=1))

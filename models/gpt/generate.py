@@ -1,19 +1,19 @@
 """Text from a network: many documents at once, keys and values cached.
 
     B    documents of one block, written together
-    L    tokens of the longest of them
+    L    tokens of the longest document
     C    context
 
-A cache with learned positions cannot slide. Three honest ways past the context:
+A cache with learned positions cannot slide. Three samplers exceed the context:
 
-    hop      when the window is full, read its last half anew and go on: each
-             token sees at least half a context
+    hop      when the window is full, its last half is read again: each token
+             sees at least half a context
     restart  documents are no longer than the context + 1, so it is never full
-    sliding  the last C tokens are read anew for every token: exact and slow
+    sliding  the last C tokens are read again for every token: exact and slow
 
-A document begins with a token of the `start` law, the law of first tokens in
-the training corpus. Block b draws from a stream of its own, so a corpus can be
-cut between blocks and gone on with.
+A document begins with a token of the `start` distribution, that of first tokens
+in the training corpus. Each block draws from its own stream, so writing can be
+cut between blocks and resumed.
 """
 
 import functools
@@ -32,7 +32,7 @@ from models.seeding import derive
 
 
 def blocks(documents: int, sampling: Sampling) -> int:
-    """How many blocks so many documents make."""
+    """The number of blocks of so many documents."""
     return -(-documents // sampling.streams)
 
 
@@ -46,9 +46,9 @@ def generate(
     device: Device,
     first: int = 0,
 ) -> Iterator[Tokens]:
-    """The documents of block `first` and later, flat, one block at a time.
+    """Yield the documents of block `first` and later, concatenated, one block at a time.
 
-    lengths: (D,) tokens of each document; start: (s,) law of first tokens.
+    lengths: (D,) tokens of each document; start: (s,) distribution of first tokens.
     """
     model.eval()
     for k in range(first, blocks(len(lengths), sampling)):
@@ -56,33 +56,33 @@ def generate(
         L = int(size.max())
         rng = np.random.Generator(np.random.Philox(key=derive(seed, "block", k)))
         u = torch.from_numpy(rng.random((len(size), L))).to(device.name)
-        law = torch.from_numpy(np.tile(start, (len(size), 1))).float().to(device.name)
-        found = torch.empty(len(size), L, dtype=torch.long, device=device.name)
-        found[:, 0] = _invert(law, u[:, 0])
+        start_probs = torch.from_numpy(np.tile(start, (len(size), 1))).float().to(device.name)
+        tokens = torch.empty(len(size), L, dtype=torch.long, device=device.name)
+        tokens[:, 0] = _invert(start_probs, u[:, 0])
         with torch.inference_mode(), autocast(device):
-            _continue(model, sampling, found, u, device)
+            _continue(model, sampling, tokens, u, device)
         inside = np.arange(L) < size[:, None]
-        yield found.cpu().numpy().astype(np.uint8)[inside]
+        yield tokens.cpu().numpy().astype(np.uint8)[inside]
 
 
-def _continue(model: GPT, sampling: Sampling, found: Tensor, u: Tensor, device: Device) -> None:
-    """Fill (B, L) documents from their first token on."""
-    B, L = found.shape
+def _continue(model: GPT, sampling: Sampling, tokens: Tensor, u: Tensor, device: Device) -> None:
+    """Fill (B, L) documents after their first token, by inversion of u (B, L)."""
+    B, L = tokens.shape
     C = model.network.context
     cache = model.cache(B, torch.bfloat16 if device.bfloat16 else torch.float32)
     for i in range(1, L):
         if sampling.sampler == "sliding":
-            logits = model(found[:, max(0, i - C) : i])[:, -1]
+            logits = model(tokens[:, max(0, i - C) : i])[:, -1]
         elif cache.length == C:
             cache.length = 0
-            logits = model(found[:, i - max(1, C // 2) : i], cache)[:, -1]
+            logits = model(tokens[:, i - max(1, C // 2) : i], cache)[:, -1]
         else:
-            logits = model(found[:, i - 1 : i], cache)[:, -1]
-        found[:, i] = _invert(_law(logits.float(), sampling), u[:, i])
+            logits = model(tokens[:, i - 1 : i], cache)[:, -1]
+        tokens[:, i] = _invert(_distribution(logits.float(), sampling), u[:, i])
 
 
-def _law(logits: Tensor, sampling: Sampling) -> Tensor:
-    """(B, s) logits -> probabilities at the temperature, of the top_k tokens."""
+def _distribution(logits: Tensor, sampling: Sampling) -> Tensor:
+    """(B, s) logits -> (B, s) probabilities at the temperature, 0 but for the top_k tokens."""
     logits = logits / sampling.temperature
     if sampling.top_k is not None and sampling.top_k < logits.shape[1]:
         least = logits.topk(sampling.top_k, dim=1).values[:, -1:]
@@ -90,18 +90,17 @@ def _law(logits: Tensor, sampling: Sampling) -> Tensor:
     return logits.softmax(dim=1)
 
 
-def _invert(law: Tensor, u: Tensor) -> Tensor:
-    """(B,) tokens: the first whose cumulated probability exceeds u in [0, 1).
+def _invert(probs: Tensor, u: Tensor) -> Tensor:
+    """(B,) tokens: the first whose cumulative probability exceeds u in [0, 1).
 
-    In float64, where u times the last sum stays below it: no token of
-    probability 0 is ever drawn. As a product, since `cumsum` on a GPU has no
-    fixed order.
+    Sums are in float64, where u times the last sum stays below it, so no token of
+    probability 0 is drawn; and by a product, since `cumsum` on a GPU has no fixed order.
     """
-    cumulated = law.double() @ _below(law.shape[1], law.device)
-    return (cumulated <= u[:, None] * cumulated[:, -1:]).sum(dim=1)
+    cumulative = probs.double() @ _below(probs.shape[1], probs.device)
+    return (cumulative <= u[:, None] * cumulative[:, -1:]).sum(dim=1)
 
 
 @functools.cache
 def _below(s: int, device: torch.device) -> Tensor:
-    """(s, s) with 1 on and above the diagonal: what makes a sum of all up to each."""
+    """(s, s) ones on and above the diagonal, zeros below: a product with it is a cumulative sum."""
     return torch.ones(s, s, dtype=torch.float64, device=device).triu_()

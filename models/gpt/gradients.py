@@ -1,13 +1,13 @@
 """The gradient of one training step, shard by shard.
 
     B    windows of one step
-    S    shards that they are cut into, of B / S windows each
+    S    shards of B / S windows each
     C    context
     P    parameters
 
-A shard draws its own dropout from (seed, step, shard), and the parts of all
-shards are added in their order. So no bit depends on who computes which shard:
-this process alone, or some more (`models.gpt.data_parallel`).
+A shard draws its own dropout from (seed, step, shard), and the gradients of all
+shards are added in their order. So no bit depends on which process computes a
+shard (`models.gpt.data_parallel`).
 """
 
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ from models.seeding import derive
 
 @dataclass(frozen=True, kw_only=True)
 class GradientTask:
-    """What the gradients of one training depend on, but for the weights."""
+    """Everything that the gradients of a training depend on, except the weights."""
 
     network: Network
     s: int
-    """Vocabulary."""
+    """Vocabulary size."""
     training: Training
     corpus: Documents
     aligned: bool
@@ -39,7 +39,7 @@ class GradientTask:
 
 
 class GradientComputer:
-    """Of a network that is trained; the weights are whatever it has at the time."""
+    """Computes gradients of a network at its current weights."""
 
     def __init__(self, model: GPT, task: GradientTask, device: Device) -> None:
         """Raises ValueError if the corpus has no window to train on."""
@@ -52,27 +52,27 @@ class GradientComputer:
         self._forward = torch.compile(model) if device.compiled else model
 
     def whole(self, step: int) -> Tensor:
-        """Leave the gradient of a step in the network, if it has one shard; gives the loss."""
+        """Set the network's gradient to that of a step of one shard; returns the loss."""
         assert self.shards == 1
         x, y = self._drawn(step)
         return self._backward(x, y, (y != MISSING).sum(), derive(self.task.seed, "dropout", step))
 
-    def rows(self, step: int, shards: range) -> Tensor:
-        """What these shards add to the gradient and to the loss, shape (shards, P + 1)."""
+    def shard_gradients(self, step: int, shards: range) -> Tensor:
+        """(shards, P + 1): the parts of the gradient, and last of the loss, of these shards."""
         x, y = self._drawn(step)
-        count, size, found = (y != MISSING).sum(), len(x) // self.shards, []
+        count, size, rows = (y != MISSING).sum(), len(x) // self.shards, []
         for k in shards:
             part = slice(k * size, (k + 1) * size)
             loss = self._backward(
                 x[part], y[part], count, derive(self.task.seed, "dropout", step, k)
             )
             slopes = [p.grad.flatten() for p in self.parameters if p.grad is not None]
-            found.append(torch.cat([*slopes, loss[None]]))
+            rows.append(torch.cat([*slopes, loss[None]]))
             self.model.zero_grad(set_to_none=True)
-        return torch.stack(found)
+        return torch.stack(rows)
 
-    def put(self, rows: Tensor) -> Tensor:
-        """Leave the gradient in the network whose (S, P + 1) rows these are; gives the loss."""
+    def accumulate(self, rows: Tensor) -> Tensor:
+        """Set the network's gradient to the sum of the (S, P + 1) rows; returns the loss."""
         total = rows[0].clone()
         for row in rows[1:]:
             total += row
@@ -85,7 +85,7 @@ class GradientComputer:
         return self._batches.take(derive(self.task.seed, "batch", step))
 
     def _backward(self, x: Tensor, y: Tensor, count: Tensor, seed: int) -> Tensor:
-        """Leave the gradient of these windows' part of a loss over `count` predictions."""
+        """Add the gradient of the sum over these windows / `count`; returns that loss."""
         self.model.train()
         if self.model.network.dropout > 0:
             reseed(self._device, seed)
@@ -96,7 +96,7 @@ class GradientComputer:
 
 
 def cross_entropy_sum(logits: Tensor, targets: Tensor) -> Tensor:
-    """Sum of -log p(target), nats; logits (B, T, s), targets (B, T)."""
+    """The sum of -log p(target), nats; logits (B, T, s), targets (B, T)."""
     return functional.cross_entropy(
         logits.float().flatten(0, 1), targets.flatten(), ignore_index=MISSING, reduction="sum"
     )

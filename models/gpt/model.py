@@ -1,15 +1,15 @@
-"""A decoder-only transformer of the nanoGPT kind; the network and nothing else.
+"""A decoder-only transformer like nanoGPT's; only the network.
 
     B    sequences
     T    tokens of each
-    C    context: the most tokens a prediction sees
+    C    context: most tokens that a prediction sees
     d    width, h heads of width d / h
     s    vocabulary
 
-Pre-norm blocks, exact GELU, learned positions, initial weights of GPT-2: normal
-with deviation 0.02, those that write to the residual stream divided by
-sqrt(2 layers). Table 1 of Seddik et al. 2024 without biases and with tied
-embeddings has 6,345,216 parameters.
+Blocks are pre-norm with exact GELU, positions are learned, and initial weights are
+those of GPT-2: normal with standard deviation 0.02, divided by sqrt(2 layers) where
+they write to the residual stream. The network of table 1 of Seddik et al. 2024
+has 6,345,216 parameters without biases and with tied embeddings.
 
 Not covered: rotary positions, grouped heads, padding masks.
 """
@@ -33,11 +33,11 @@ class Cache:
     values: Tensor
     """(layers, B, h, C, d / h)"""
     length: int = 0
-    """How many of the C places are filled."""
+    """Number of the C places that are filled."""
 
 
 class Block(nn.Module):
-    """Attention and a perceptron, each added to the stream."""
+    """Attention and a perceptron, each added to the residual stream."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Block(nn.Module):
     ) -> Tensor:
         """(B, T, d) -> (B, T, d); with a cache, after the tokens that it holds.
 
-        last: only the last token is asked for, (B, 1, d); keys and values are of all.
+        last: compute the output of the last token only, (B, 1, d), and cache all tokens.
         """
         normed, d = self.attention_norm(x), x.shape[2]
         if last:
@@ -73,7 +73,7 @@ class Block(nn.Module):
             cache.values[layer, :, :, past : past + T] = v
             k, v = (c[layer, :, :, : past + T] for c in (cache.keys, cache.values))
         dropout = self.dropout if self.training else 0.0
-        # Several tokens at once are the first ones; one by itself sees all before it.
+        # Several tokens are the first ones, so causal; a single one sees all before it.
         y = _attend(q, k, v, dropout)
         y = self.attention_out(y.transpose(1, 2).reshape(x.shape))
         x = x + functional.dropout(y, dropout, self.training)
@@ -87,9 +87,9 @@ class Block(nn.Module):
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
-    """(B, h, Q, w), (B, h, T, w) twice -> (B, h, Q, w); causal, or of one query, Q = 1."""
+    """(B, h, Q, w), twice (B, h, T, w) -> (B, h, Q, w); causal if Q > 1, else over all T."""
     if q.shape[2] == 1 and q.device.type == "cpu":
-        # The fused kernel is slow at one query on a CPU.
+        # The fused kernel is slow for one query on a CPU.
         scores = (k @ q.transpose(2, 3)) * q.shape[3] ** -0.5
         return torch.matmul(scores.softmax(dim=2).transpose(2, 3), v)
     return functional.scaled_dot_product_attention(
@@ -98,7 +98,7 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
 
 
 class GPT(nn.Module):
-    """The network; new weights from a generator."""
+    """The network, with initial weights from a generator."""
 
     def __init__(self, network: Network, s: int, generator: torch.Generator | None = None) -> None:
         super().__init__()
@@ -125,12 +125,11 @@ class GPT(nn.Module):
     def forward(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
         """(B, T) token numbers -> (B, T, s) logits, with a cache (B, 1, s); T at most the context.
 
-        A cache is filled from empty by a first call, and extended by one token
-        a call afterwards.
+        The first call fills an empty cache, and each later one extends it by one token.
         """
         x = self._embed(tokens, 0 if cache is None else cache.length)
         for layer, block in enumerate(self.blocks):
-            # With a cache only the next token is asked for.
+            # With a cache only the next token is predicted.
             last = cache is not None and layer == self.network.layers - 1
             x = block(x, cache, layer, last=last)
         if cache is not None:
@@ -156,5 +155,5 @@ class GPT(nn.Module):
         )
 
     def size(self) -> int:
-        """Number of parameters, shared ones once."""
+        """The number of parameters, shared ones counted once."""
         return sum(p.numel() for p in self.parameters())

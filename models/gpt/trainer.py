@@ -1,12 +1,12 @@
-"""Fit a network to a corpus: the recipe of nanoGPT, resumable at any step.
+"""Training of a network on a corpus by nanoGPT's recipe, resumable at any step.
 
     B    windows of one step
     C    context
     E    evaluations of the validation loss
 
-Every random draw of a step is seeded from (seed, step), so a run that is cut
-needs its weights and the moments of AdamW, and no state of a generator, to go
-on to the same bits (on one machine type).
+Every random draw of a step is seeded from (seed, step), so a run resumes to the same
+bits (on one machine type) from its weights and the moments of AdamW, without the
+state of a generator.
 """
 
 import math
@@ -31,19 +31,19 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def weights(model: GPT) -> dict[str, NDArray[Any]]:
-    """Every parameter once, as float32 on the CPU."""
+    """A copy of every parameter, shared ones once, as float32 on the CPU."""
     return {name: p.detach().cpu().numpy().copy() for name, p in model.named_parameters()}
 
 
 def load_weights(model: GPT, arrays: Arrays) -> None:
-    """Put `weights` back. Raises KeyError or RuntimeError if they are of another network."""
+    """Load `weights`. Raises KeyError or RuntimeError if they are of another network."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(torch.from_numpy(arrays[name]))
 
 
 def loss(model: GPT, docs: Documents, device: Device, batch: int) -> float:
-    """Mean of -log p(next token), nats, over every prediction of the documents."""
+    """The mean of -log p(next token), nats, over every prediction of the documents."""
     inputs, targets = dataset.chunks(docs, model.network.context)
     total = torch.zeros((), dtype=torch.float64, device=device.name)
     model.eval()
@@ -56,7 +56,7 @@ def loss(model: GPT, docs: Documents, device: Device, batch: int) -> float:
 
 
 def learning_rate(training: Training, step: int, steps: int) -> float:
-    """Of one step, counted from 0: a linear rise, then the cosine down to the final rate."""
+    """The rate of a step, counted from 0: a linear rise, then a cosine to the final rate."""
     top, last = training.learning_rate, training.final_learning_rate
     if step < training.warmup:
         return top * (step + 1) / (training.warmup + 1)
@@ -70,10 +70,10 @@ class Trainer:
     """A network in training, changed in place.
 
     step        steps done, of `steps`
-    at          (E,) after how many steps the losses are measured
-    val, train  validation loss, and mean training loss since the last one; one
-                entry for each evaluation done
-    seconds     spent on `timed` steps: without the first of a process, which may
+    eval_steps  (E,) numbers of steps after which the losses are evaluated
+    val, train  validation loss, and mean training loss since the last evaluation;
+                one entry for each evaluation done
+    seconds     time of `timed` steps: without the first of a process, which may
                 compile, and without evaluations
     """
 
@@ -89,15 +89,15 @@ class Trainer:
         device: Device,
         team: DataParallelGroup | None = None,
     ) -> None:
-        """Prepare to fit. Raises ValueError if the corpus has no window to train on.
+        """Raises ValueError if the corpus has no window to train on.
 
-        team: the processes that share the work; None: this one alone.
+        team: the processes that share the work; None: only this one.
         """
         self.model, self.training, self.device = model.to(device.name), training, device
         self._validation, self._team = validation, team
         self.steps = training.length(len(corpus.tokens), model.network.context)
-        at = np.unique(np.linspace(0, self.steps, training.evaluations + 1).round())
-        self.at = at[at > 0]
+        steps = np.unique(np.linspace(0, self.steps, training.evaluations + 1).round())
+        self.eval_steps = steps[steps > 0]
         self.step = 0
         self.val: list[float] = []
         self.train: list[float] = []
@@ -123,19 +123,19 @@ class Trainer:
         )
 
     def advance(self) -> None:
-        """One step, and the losses if it is time for them."""
+        """Train one step, and evaluate the losses after one of `eval_steps`."""
         model, training = self.model, self.training
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(training, self.step, self.steps)
-        found = self._backward()
+        step_loss = self._backward()
         if training.clip > 0:
             torch.nn.utils.clip_grad_norm_(model.parameters(), training.clip)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        self._sum += found
+        self._sum += step_loss
         self.step += 1
-        if self.step == self.at[len(self.val)]:
-            since = self.step - (int(self.at[len(self.val) - 1]) if self.val else 0)
+        if self.step == self.eval_steps[len(self.val)]:
+            since = self.step - (int(self.eval_steps[len(self.val) - 1]) if self.val else 0)
             self.train.append(float(self._sum) / since)
             self._time()
             self._mark = None
@@ -146,16 +146,16 @@ class Trainer:
             self._mark = time.perf_counter(), self.step
 
     def _backward(self) -> Tensor:
-        """Leave the gradient of this step in the network; gives its loss."""
+        """Set the network's gradient to that of this step; returns its loss."""
         gradient = self._gradient
         if gradient.shards == 1:
             return gradient.whole(self.step)
         if self._team is None:
-            return gradient.put(gradient.rows(self.step, range(gradient.shards)))
-        return gradient.put(self._team.rows(gradient, self.step))
+            return gradient.accumulate(gradient.shard_gradients(self.step, range(gradient.shards)))
+        return gradient.accumulate(self._team.shard_gradients(gradient, self.step))
 
     def _time(self) -> None:
-        """Count the time since the mark, once a GPU has done its work."""
+        """Add the time since the mark, after the GPU has finished."""
         if self._mark is not None:
             float(self._sum)
             now, (then, step) = time.perf_counter(), self._mark
@@ -164,14 +164,14 @@ class Trainer:
 
     @property
     def speed(self) -> float:
-        """Tokens a second; NaN if nothing was timed."""
+        """Tokens per second; NaN if no step was timed."""
         tokens = self.timed * self.training.batch * self.model.network.context
         return tokens / self.seconds if self.seconds > 0 else math.nan
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """All that `restore` needs."""
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """A copy of all that `load_state_dict` needs, on the CPU."""
         self._time()
-        found: dict[str, NDArray[Any]] = {
+        state: dict[str, NDArray[Any]] = {
             "step": np.array(self.step),
             "val": np.array(self.val),
             "train": np.array(self.train),
@@ -180,13 +180,16 @@ class Trainer:
             "sum": self._sum.cpu().numpy().copy(),
         }
         for name, parameter in self.model.named_parameters():
-            found[f"weight/{name}"] = parameter.detach().cpu().numpy().copy()
+            state[f"weight/{name}"] = parameter.detach().cpu().numpy().copy()
             for key, value in self._optimizer.state[parameter].items():
-                found[f"{key}/{name}"] = value.cpu().numpy().copy()
-        return found
+                state[f"{key}/{name}"] = value.cpu().numpy().copy()
+        return state
 
-    def restore(self, arrays: Arrays) -> None:
-        """Go on from `arrays`. Raises KeyError or RuntimeError if they are of another fit."""
+    def load_state_dict(self, arrays: Arrays) -> None:
+        """Resume from a `state_dict`.
+
+        Raises KeyError or RuntimeError if it is of another training.
+        """
         for name, parameter in self.model.named_parameters():
             state = {}
             for key in ("step", "exp_avg", "exp_avg_sq"):

@@ -1,6 +1,6 @@
-"""Where a long computation keeps its finished pieces, passed in by who runs it.
+"""The interface through which a long computation stores its finished pieces.
 
-A piece is a set of arrays under a name that says what it depends on. `shared`
+A piece is a set of arrays under a name that determines what it depends on. `shared`
 pieces serve every cell of a store; the others belong to one cell.
 """
 
@@ -14,33 +14,35 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class MissingCheckpointError(Exception):
-    """Model t, which was finished before, is not on the shelf any more."""
+    """Raised if model t, which was finished, is no longer in the store."""
 
     def __init__(self, t: int) -> None:
-        super().__init__(f"model {t} is not on the shelf")
+        super().__init__(f"model {t} is not in the checkpoint store")
         self.t = t
 
 
 class CheckpointStore(Protocol):
+    """Pieces by name."""
+
     def load(self, name: str, *, shared: bool = False) -> Arrays | None:
-        """The piece, or None if there is none that can be used."""
+        """The piece, or None if there is no readable one."""
         ...
 
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]], *, shared: bool = False) -> None:
-        """Keep a piece, whole or not at all."""
+        """Store a piece, completely or not at all."""
         ...
 
     def remove(self, name: str, *, shared: bool = False) -> None:
-        """Forget a piece, if it is there."""
+        """Remove a piece, if there is one."""
         ...
 
     def claim(self, name: str) -> AbstractContextManager[bool]:
-        """A context in which no other process makes this shared piece; False if one is at it."""
+        """A context in which no other process makes this piece; False if one already does."""
         ...
 
 
 class InMemoryCheckpoints:
-    """A shelf that lasts as long as the process: for tests, and to use models without the rest."""
+    """A store that lasts as long as the process, for tests and for models without `sweep`."""
 
     def __init__(self) -> None:
         self.pieces: dict[str, Arrays] = {}

@@ -1,9 +1,9 @@
-"""What one generation is made of: its data, and a network fitted to them.
+"""The data of one generation, and a network trained on them.
 
     m    generation; r a replicate
     t    model that a document was written by; 0 is p(0)
 
-Everything is taken from the shelf where it is there, and put there once made.
+Every piece is loaded from the store if it is there, else made and stored.
 """
 
 from collections.abc import Generator
@@ -26,9 +26,12 @@ from models.seeding import derive
 
 
 def data(
-    setting: Setting, truth: Truth, shelf: CheckpointStore, m: int, r: int
+    setting: Setting, truth: Truth, store: CheckpointStore, m: int, r: int
 ) -> Generator[Progress, None, Documents]:
-    """What generation m is trained on: drawn now, and kept from before."""
+    """The training set of generation m: documents drawn for it, and those kept.
+
+    Raises MissingCheckpointError if a model to draw from is lost.
+    """
     rule, K = setting.schedule.rule, setting.schedule.K or 0
     kept = {
         "nothing": [m],
@@ -39,21 +42,21 @@ def data(
     parts = []
     sets = list(dict.fromkeys(kept))
     for k, g in enumerate(sets):
-        work = _set(setting, truth, shelf, g, r)
+        work = _set(setting, truth, store, g, r)
         parts.append((yield from resume.scaled(work, k / len(sets), 1 / len(sets))))
-    found = dataset.joined(parts)
+    documents = dataset.joined(parts)
     if rule.subsample:
         rng = np.random.Generator(np.random.Philox(key=derive(setting.root, "choose", r, m)))
-        found = dataset.chosen(found, setting.schedule.total(m), rng)
-    return found
+        documents = dataset.chosen(documents, setting.schedule.total(m), rng)
+    return documents
 
 
 def _set(
-    setting: Setting, truth: Truth, shelf: CheckpointStore, m: int, r: int
+    setting: Setting, truth: Truth, store: CheckpointStore, m: int, r: int
 ) -> Generator[Progress, None, Documents]:
-    """What is drawn anew for generation m."""
+    """The documents drawn for generation m."""
     name = f"set-{r}-{m}"
-    saved = shelf.load(name)
+    saved = store.load(name)
     if saved is not None and {"tokens", "lengths", "real"} <= saved.keys():
         return _documents(saved)
     parts, scratch = [], []
@@ -61,34 +64,37 @@ def _set(
         scratch.append(f"{name}-of-{t}")
         if t == 0:
             seed = derive(setting.root, "real", r, m)
-            drawn = truth.sample(scratch[-1], lengths, seed, shelf, setting.every)
-            if m == 1:  # the real sample, the same for all cells that take as much of it
+            drawn = truth.sample(scratch[-1], lengths, seed, store, setting.every)
+            if m == 1:  # the real sample, shared by all cells that draw equally many tokens
                 kept = f"real-{derive(setting.root, r, lengths.tolist()):016x}"
-                real = yield from resume.shared(kept, shelf, partial(_as_piece, drawn))
+                real = yield from resume.shared(kept, store, partial(_as_piece, drawn))
                 assert real is not None
                 parts.append(_documents(real))
             else:
                 parts.append((yield from drawn))
             continue
-        written = model_piece(setting, shelf, t, r)
+        written = model_piece(setting, store, t, r)
         if written is None:
             raise MissingCheckpointError(t)
         tokens, _ = yield from resume.write(
             scratch[-1], model(setting, written), setting.recipe.sampling, lengths,
             written["start"].astype(np.float64), seed=derive(setting.root, "text", r, t, m),
-            device=setting.device, shelf=shelf, every=setting.every,
+            device=setting.device, store=store, every=setting.every,
         )  # fmt: skip
         parts.append(Documents(tokens=tokens, lengths=lengths, real=np.zeros(len(lengths), bool)))
-    found = dataset.joined(parts)
-    shelf.save(name, {"tokens": found.tokens, "lengths": found.lengths, "real": found.real})
+    documents = dataset.joined(parts)
+    store.save(name, _as_arrays(documents))
     for part in scratch:
-        shelf.remove(part)
-    return found
+        store.remove(part)
+    return documents
 
 
 def _as_piece(drawn: Generator[Progress, None, Documents], name: str) -> Work:
-    found = yield from drawn
-    return {"tokens": found.tokens, "lengths": found.lengths, "real": found.real}
+    return _as_arrays((yield from drawn))
+
+
+def _as_arrays(documents: Documents) -> Arrays:
+    return {"tokens": documents.tokens, "lengths": documents.lengths, "real": documents.real}
 
 
 def _documents(piece: Arrays) -> Documents:
@@ -96,7 +102,7 @@ def _documents(piece: Arrays) -> Documents:
 
 
 def _wanted(setting: Setting, m: int, r: int) -> list[tuple[int, NDArray[np.int64]]]:
-    """(t, lengths of the documents of model t) that are drawn anew for generation m."""
+    """(t, lengths) of the documents of each model t that are drawn for generation m."""
     if setting.schedule.rule.draws is not None:
         return [(t, setting.lengths(k)) for t, k in setting.schedule.draws(m).items()]
     lengths = setting.lengths(setting.schedule.n or 0)
@@ -106,17 +112,20 @@ def _wanted(setting: Setting, m: int, r: int) -> list[tuple[int, NDArray[np.int6
 
 
 def trained(
-    setting: Setting, corpus: Documents, validation: Documents, shelf: CheckpointStore,
+    setting: Setting, corpus: Documents, validation: Documents, store: CheckpointStore,
     name: str, m: int, r: int, *, again: bool = False,
 ) -> Generator[Progress, None, Arrays]:  # fmt: skip
-    """Model m of a replicate, fitted to the corpus, as a piece; `again`: with another seed."""
+    """Model m of a replicate, trained on the corpus, as a piece; `again`: with another seed.
+
+    Raises MissingCheckpointError if training starts from the last model and it is lost.
+    """
     recipe = setting.recipe
     seed = derive(setting.root, "train", r, m, *(["again"] if again else []))
 
     def make() -> Trainer:
         network = GPT(recipe.network, setting.s, generator(derive(seed, "weights")))
         if recipe.training.start == "last" and m > 1:
-            last = model_piece(setting, shelf, m - 1, r)
+            last = model_piece(setting, store, m - 1, r)
             if last is None:
                 raise MissingCheckpointError(m - 1)
             trainer.load_weights(network, last)
@@ -125,30 +134,30 @@ def trained(
             aligned=setting.aligned, seed=seed, device=setting.device, team=setting.team,
         )  # fmt: skip
 
-    fit = yield from resume.train(
-        f"{name}-training", make, shelf, every=setting.every, shared=m == 1
+    fitted = yield from resume.train(
+        f"{name}-training", make, store, every=setting.every, shared=m == 1
     )
     first = corpus.tokens[corpus.starts] if setting.aligned else corpus.tokens
-    return piece(fit, np.bincount(first, minlength=setting.s))
+    return piece(fitted, np.bincount(first, minlength=setting.s))
 
 
-def piece(fit: Trainer, counts: NDArray[np.int64]) -> Arrays:
-    """A finished network as arrays; counts: how often each token is a first one."""
+def piece(fitted: Trainer, counts: NDArray[np.int64]) -> Arrays:
+    """A finished network as arrays; counts: (s,) occurrences of each token as the first."""
     return {
-        **trainer.weights(fit.model),
+        **trainer.weights(fitted.model),
         "start": counts / counts.sum(),
-        "val": np.array(fit.val),
-        "train": np.array(fit.train),
-        "at": fit.at,
-        "speed": np.array(fit.speed),
+        "val": np.array(fitted.val),
+        "train": np.array(fitted.train),
+        "at": fitted.eval_steps,
+        "speed": np.array(fitted.speed),
     }
 
 
-def model_piece(setting: Setting, shelf: CheckpointStore, t: int, r: int) -> Arrays | None:
-    """Model t >= 1 of a replicate; None if it has not been trained, or cannot be read."""
+def model_piece(setting: Setting, store: CheckpointStore, t: int, r: int) -> Arrays | None:
+    """Model t >= 1 of a replicate; None if it is not trained or cannot be read."""
     if t == 1:
-        return shelf.load(setting.first_name(r), shared=True)
-    return shelf.load(f"model-{r}-{t}")
+        return store.load(setting.first_name(r), shared=True)
+    return store.load(f"model-{r}-{t}")
 
 
 def model(setting: Setting, arrays: Arrays) -> GPT:
@@ -158,11 +167,11 @@ def model(setting: Setting, arrays: Arrays) -> GPT:
     return network
 
 
-def forget(setting: Setting, shelf: CheckpointStore, m: int) -> None:
-    """Drop what neither generation m nor, should its last state be unreadable, m - 1 needs."""
+def forget(setting: Setting, store: CheckpointStore, m: int) -> None:
+    """Remove pieces that generation m does not need, nor m - 1 if its last state is unreadable."""
     schedule = setting.schedule
     keep = {"nothing": 1, "real": 1, "window": schedule.K or 1}.get(schedule.rule.keeps)
     for r in range(setting.replicates):
-        shelf.remove(f"model-{r}-{m - 2 - schedule.reach(m)}")
+        store.remove(f"model-{r}-{m - 2 - schedule.reach(m)}")
         if keep is not None and not (schedule.rule.keeps == "real" and m - 1 - keep == 1):
-            shelf.remove(f"set-{r}-{m - 1 - keep}")
+            store.remove(f"set-{r}-{m - 1 - keep}")

@@ -1,7 +1,7 @@
 """p(0), the ground truth that real data are samples of: a Markov source, or a trained network.
 
-Both give text, next-token laws and a loss. Real text is written at temperature
-1 whatever the models after it do, so that cells of all temperatures share it.
+Both give text, next-token distributions and a loss. Real text is written at
+temperature 1 even if models write at another, so cells of all temperatures share it.
 """
 
 from collections.abc import Generator
@@ -26,18 +26,20 @@ Floats = NDArray[np.float64]
 
 
 class Truth(Protocol):
+    """p(0)."""
+
     def sample(
-        self, name: str, lengths: NDArray[np.int64], seed: int, shelf: CheckpointStore, every: float
+        self, name: str, lengths: NDArray[np.int64], seed: int, store: CheckpointStore, every: float
     ) -> Generator[Progress, None, Documents]:
-        """Real documents of these lengths."""
+        """Real documents of these lengths; name: that of a piece under which they can resume."""
         ...
 
-    def laws(self, contexts: Tokens) -> Floats:
-        """(C, s) next-token laws."""
+    def next_token_probs(self, contexts: Tokens) -> Floats:
+        """(C, s) next-token distributions after the contexts."""
         ...
 
     def loss(self, documents: Documents) -> float:
-        """Mean of -log p(0)(next token), nats: no model can be expected to do better."""
+        """The mean of -log p(0)(next token), nats: in expectation no model has a lower loss."""
         ...
 
 
@@ -45,26 +47,29 @@ class Truth(Protocol):
 class MarkovTruth:
     """The Markov source of the text; exact.
 
-    The process is stationary, so after fewer tokens than its order its law is
-    that of the source of that lower order.
+    The process is stationary, so after fewer tokens than its order its next-token
+    distribution is that of the source of that lower order.
     """
 
     source: markov.Markov
 
     def sample(
-        self, name: str, lengths: NDArray[np.int64], seed: int, shelf: CheckpointStore, every: float
+        self, name: str, lengths: NDArray[np.int64], seed: int, store: CheckpointStore, every: float
     ) -> Generator[Progress, None, Documents]:
         rng = np.random.Generator(np.random.Philox(key=seed))
-        found = markov.sample(self.source, len(lengths), int(lengths.max()), rng)
+        tokens = markov.sample(self.source, len(lengths), int(lengths.max()), rng)
         yield Progress(what="draw", share=1.0)
-        inside = np.arange(found.shape[1]) < lengths[:, None]
-        return real(found[inside], lengths)
+        inside = np.arange(tokens.shape[1]) < lengths[:, None]
+        return real(tokens[inside], lengths)
 
-    def laws(self, contexts: Tokens) -> Floats:
-        return markov.law(self.source, contexts)
+    def next_token_probs(self, contexts: Tokens) -> Floats:
+        return markov.next_token_probs(self.source, contexts)
 
     def loss(self, documents: Documents) -> float:
-        """Over predictions with a full context of the source's order."""
+        """The mean of -log p(0)(next token), nats, over all tokens but first ones.
+
+        Tokens after fewer tokens than the order are predicted by the source of that lower order.
+        """
         total, count = 0.0, 0
         for order in range(1, self.source.order + 1):
             source = markov.fit(self.source.tokens, self.source.s, order)
@@ -73,11 +78,11 @@ class MarkovTruth:
                 for a, length in zip(documents.starts, documents.lengths, strict=True)
                 if length > order
             ]
-            if order < self.source.order:  # only where no more tokens are known
+            if order < self.source.order:  # only the prediction after exactly `order` tokens
                 windows = [first[:1] for first in windows]
-            found = np.concatenate(windows)
-            total += markov.loss(source, found) * len(found)
-            count += len(found)
+            joined = np.concatenate(windows)
+            total += markov.loss(source, joined) * len(joined)
+            count += len(joined)
         return total / count
 
 
@@ -87,21 +92,21 @@ class TrainedTruth:
 
     model: GPT
     start: Floats
-    """(s,) law of first tokens: that of a random place of the text."""
+    """(s,) distribution of first tokens: that of a random place of the text."""
     sampling: Sampling
     device: Device
 
     def sample(
-        self, name: str, lengths: NDArray[np.int64], seed: int, shelf: CheckpointStore, every: float
+        self, name: str, lengths: NDArray[np.int64], seed: int, store: CheckpointStore, every: float
     ) -> Generator[Progress, None, Documents]:
         plain = replace(self.sampling, temperature=1.0, top_k=None)
         tokens, _ = yield from resume.write(
             name, self.model, plain, lengths, self.start,
-            seed=seed, device=self.device, shelf=shelf, every=every,
+            seed=seed, device=self.device, store=store, every=every,
         )  # fmt: skip
         return real(tokens, lengths)
 
-    def laws(self, contexts: Tokens) -> Floats:
+    def next_token_probs(self, contexts: Tokens) -> Floats:
         return evaluate.next_token_probs(self.model, contexts, self.device)
 
     def loss(self, documents: Documents) -> float:
@@ -109,5 +114,5 @@ class TrainedTruth:
 
 
 def real(tokens: Tokens, lengths: NDArray[np.int64]) -> Documents:
-    """Documents that are all real."""
+    """Documents that are all marked as real."""
     return Documents(tokens=tokens, lengths=lengths, real=np.ones(len(lengths), bool))

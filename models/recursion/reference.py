@@ -1,7 +1,7 @@
-"""What all generations stand on: p(0), the contexts, held-out text, and p(1).
+"""The reference of all generations: p(0), the contexts, held-out text, and p(1).
 
-They are shared pieces of the shelf: whoever needs one first makes it, and
-others take up something else meanwhile, or wait.
+These are shared pieces: the first process that needs one makes it, and others make
+another one meanwhile, or wait.
 """
 
 import time
@@ -29,92 +29,93 @@ from models.seeding import derive
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """p(0), and what models are measured by."""
+    """p(0), and the contexts and text on which models are measured."""
 
     truth: Truth
     contexts: Tokens
     """(C, context)"""
-    laws: NDArray[np.float64]
-    """(C, s) of p(0)."""
+    next_token_probs: NDArray[np.float64]
+    """(C, s) distributions of p(0) after the contexts."""
     validation: Documents
     """Held-out real text."""
     loss: float
-    """Of p(0) on it."""
+    """Loss of p(0) on the held-out text, nats."""
     retrained: NDArray[np.float64] | None
-    """(R, C, s) laws of p(1) trained once more on the same data with another seed."""
+    """(R, C, s) distributions of p(1) trained again on the same data with another seed."""
 
     @property
     def record(self) -> dict[str, float]:
         """The metrics that are defined at p(0)."""
-        found = evaluate.compare(self.laws, self.laws, self.laws)
+        p = self.next_token_probs
+        values = evaluate.compare(p, p, p)
         names = ("sigma", "p_max", "deviation_p0", "entropy", "tail", "js_p0")
-        return {name: found[name] for name in names} | {"loss/val": self.loss}
+        return {name: values[name] for name in names} | {"loss/val": self.loss}
 
 
-def prepare(setting: Setting, shelf: CheckpointStore) -> Generator[Progress, None, Reference]:
-    """p(0), the contexts, p(1) of every replicate: found on the shelf, or made."""
+def prepare(setting: Setting, store: CheckpointStore) -> Generator[Progress, None, Reference]:
+    """p(0), the contexts and p(1) of every replicate, loaded from the store or made."""
     part = 1 / trainings(setting)
-    truth = yield from scaled(_truth(setting, shelf), 0.0, part)
-    yardstick = resume.shared(
-        f"yardstick-{setting.yardstick:016x}",
-        shelf,
-        lambda name: _measure_by(setting, truth, shelf),
+    truth = yield from scaled(_truth(setting, store), 0.0, part)
+    shared = resume.shared(
+        f"yardstick-{setting.reference_key:016x}",
+        store,
+        lambda name: _measure_by(setting, truth, store),
     )
     firsts = setting.replicates * (1 + setting.recipe.measure.retrain)
-    stick = yield from scaled(yardstick, 1 - part * firsts, 0.0)
-    assert stick is not None
-    ground = Reference(
+    piece = yield from scaled(shared, 1 - part * firsts, 0.0)
+    assert piece is not None
+    reference = Reference(
         truth=truth,
-        contexts=stick["contexts"].astype(np.uint8),
-        laws=stick["laws"].astype(np.float64),
-        validation=real(stick["tokens"].astype(np.uint8), stick["lengths"].astype(np.int64)),
-        loss=float(stick["loss"]),
+        contexts=piece["contexts"].astype(np.uint8),
+        next_token_probs=piece["laws"].astype(np.float64),
+        validation=real(piece["tokens"].astype(np.uint8), piece["lengths"].astype(np.int64)),
+        loss=float(piece["loss"]),
         retrained=None,
     )
     retrain = (False, True) if setting.recipe.measure.retrain else (False,)
     pending = [(r, again) for again in retrain for r in range(setting.replicates)]
-    found: dict[tuple[int, bool], Arrays] = {}
-    while pending:  # whatever no other process is at comes first
+    retrained: dict[int, Arrays] = {}
+    while pending:  # pieces that no other process is making come first
         left: list[tuple[int, bool]] = []
         for k, (r, again) in enumerate(pending):
             name = setting.first_name(r, again=again)
-            make = partial(_first, setting, ground, shelf, r=r, again=again)
-            made = resume.shared(name, shelf, make, wait=False)
-            piece = yield from scaled(made, 1 - part * (len(pending) - k + len(left)), part)
-            if piece is None:
+            make = partial(_first, setting, reference, store, r=r, again=again)
+            made = resume.shared(name, store, make, wait=False)
+            first = yield from scaled(made, 1 - part * (len(pending) - k + len(left)), part)
+            if first is None:
                 left.append((r, again))
             elif again:
-                found[r, again] = piece
+                retrained[r] = first
         if len(left) == len(pending):
             yield Progress(what="waits for p(1) of another trial", share=1 - part * len(pending))
             time.sleep(resume.WAIT_SECONDS)  # the other process cannot wake this one
         pending = left
-    laws = [found[r, True]["laws"].astype(np.float64) for r, again in sorted(found)]
-    return replace(ground, retrained=np.array(laws)) if laws else ground
+    probs = [retrained[r]["laws"].astype(np.float64) for r in sorted(retrained)]
+    return replace(reference, retrained=np.array(probs)) if probs else reference
 
 
 def trainings(setting: Setting) -> int:
-    """How many networks `prepare` trains if it finds none."""
+    """The number of networks that `prepare` trains if the store has none."""
     recipe = setting.recipe
     return (recipe.truth == "trained") + setting.replicates * (1 + recipe.measure.retrain)
 
 
 def _first(
-    setting: Setting, ground: Reference, shelf: CheckpointStore, name: str, r: int, again: bool
+    setting: Setting, reference: Reference, store: CheckpointStore, name: str, r: int, again: bool
 ) -> Work:
-    """p(1) of a replicate; `again`: the laws of p(1) trained once more with another seed."""
-    drawn = generation.data(setting, ground.truth, shelf, 1, r)
+    """p(1) of a replicate; `again`: distributions of p(1) trained again with another seed."""
+    drawn = generation.data(setting, reference.truth, store, 1, r)
     data = yield from scaled(drawn, 0.0, 0.0)  # a small part
     piece = yield from generation.trained(
-        setting, data, ground.validation, shelf, name, 1, r, again=again
+        setting, data, reference.validation, store, name, 1, r, again=again
     )
     if not again:
         return piece
     network = generation.model(setting, piece)
-    return {"laws": evaluate.next_token_probs(network, ground.contexts, setting.device)}
+    return {"laws": evaluate.next_token_probs(network, reference.contexts, setting.device)}
 
 
-def _truth(setting: Setting, shelf: CheckpointStore) -> Generator[Progress, None, Truth]:
+def _truth(setting: Setting, store: CheckpointStore) -> Generator[Progress, None, Truth]:
     recipe = setting.recipe
     tokens = corpus.encode(setting.text, setting.letters)
     if recipe.truth == "markov":
@@ -123,7 +124,7 @@ def _truth(setting: Setting, shelf: CheckpointStore) -> Generator[Progress, None
     start = np.bincount(tokens, minlength=setting.s) / len(tokens)
 
     def make(name: str) -> Work:
-        held_out = len(tokens) // 10  # as nanoGPT splits it
+        held_out = len(tokens) // 10  # nanoGPT's split
         fitted, rest = (
             real(part, np.array([len(part)])) for part in (tokens[:-held_out], tokens[-held_out:])
         )
@@ -136,12 +137,12 @@ def _truth(setting: Setting, shelf: CheckpointStore) -> Generator[Progress, None
                 aligned=False, seed=seed, device=setting.device, team=setting.team,
             )  # fmt: skip
 
-        fit = yield from resume.train(
-            f"{name}-training", begin, shelf, every=setting.every, shared=True
+        trainer = yield from resume.train(
+            f"{name}-training", begin, store, every=setting.every, shared=True
         )
-        return generation.piece(fit, np.bincount(tokens, minlength=setting.s))
+        return generation.piece(trainer, np.bincount(tokens, minlength=setting.s))
 
-    piece = yield from resume.shared(f"truth-{setting.root:016x}", shelf, make)
+    piece = yield from resume.shared(f"truth-{setting.root:016x}", store, make)
     assert piece is not None
     return TrainedTruth(
         model=generation.model(setting, piece),
@@ -151,22 +152,22 @@ def _truth(setting: Setting, shelf: CheckpointStore) -> Generator[Progress, None
     )
 
 
-def _measure_by(setting: Setting, truth: Truth, shelf: CheckpointStore) -> Work:
-    """Contexts with their laws under p(0), and held-out real text with its loss."""
+def _measure_by(setting: Setting, truth: Truth, store: CheckpointStore) -> Work:
+    """Contexts with their distributions under p(0), and held-out real text with its loss."""
     measure, context = setting.recipe.measure, setting.recipe.network.context
-    found = []
+    samples = []
     for what, lengths in (
         ("contexts", np.full(measure.contexts, context)),
         ("validation", setting.lengths(measure.validation)),
     ):
         seed = derive(setting.root, what)
-        found.append((yield from truth.sample(what, lengths, seed, shelf, setting.every)))
-        shelf.remove(what)
-    contexts = found[0].tokens.reshape(measure.contexts, context)
+        samples.append((yield from truth.sample(what, lengths, seed, store, setting.every)))
+        store.remove(what)
+    contexts = samples[0].tokens.reshape(measure.contexts, context)
     return {
         "contexts": contexts,
-        "laws": truth.laws(contexts),
-        "tokens": found[1].tokens,
-        "lengths": found[1].lengths,
-        "loss": np.array(truth.loss(found[1])),
+        "laws": truth.next_token_probs(contexts),
+        "tokens": samples[1].tokens,
+        "lengths": samples[1].lengths,
+        "loss": np.array(truth.loss(samples[1])),
     }

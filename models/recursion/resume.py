@@ -1,6 +1,6 @@
-"""Training and writing that go on where they were cut, from pieces kept on a shelf.
+"""Training and writing that resume where they were cut, from pieces in a store.
 
-Both are generators: they say how far they are, and return what they made.
+Both are generators: they yield their progress, and return the result.
 """
 
 import time
@@ -20,28 +20,28 @@ from models.gpt.trainer import Trainer
 from models.recursion.checkpoint_store import Arrays, CheckpointStore
 
 WAIT_SECONDS = 0.2
-"""Between two looks at a piece that another process is making."""
+"""Time between two checks for a piece that another process is making."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far one piece of work is."""
+    """Progress of one piece of work."""
 
     what: str
-    """For people, such as `train`."""
+    """What is being done, for users, such as `train`."""
     share: float
-    """Of this piece, in [0, 1]."""
+    """Share of the piece that is done, in [0, 1]."""
 
 
 Work = Generator[Progress, None, Arrays]
-"""Makes a piece."""
+"""A generator that makes a piece."""
 Made = TypeVar("Made")
 
 
 def scaled(
     work: Generator[Progress, None, Made], offset: float, scale: float
 ) -> Generator[Progress, None, Made]:
-    """The same work as a part of a larger one: shares from offset to offset + scale."""
+    """Work as a part of a larger one: shares run from offset to offset + scale."""
     while True:
         try:
             advance = next(work)
@@ -54,27 +54,27 @@ def scaled(
 def train(
     name: str,
     make: Callable[[], Trainer],
-    shelf: CheckpointStore,
+    store: CheckpointStore,
     *,
     every: float,
     shared: bool = False,
 ) -> Generator[Progress, None, Trainer]:
-    """Fit to the end, keeping its state every so many seconds under `name`."""
-    fit = make()
-    saved = shelf.load(name, shared=shared)
+    """Train to the end, storing the state under `name` every `every` seconds."""
+    trainer = make()
+    saved = store.load(name, shared=shared)
     if saved is not None:
         try:
-            fit.restore(saved)
+            trainer.load_state_dict(saved)
         except (KeyError, RuntimeError, ValueError, TypeError):
-            fit = make()  # of another fit: this one begins anew
+            trainer = make()  # the state is of another training: start from the beginning
     last = time.monotonic()
-    while fit.step < fit.steps:
-        fit.advance()
-        yield Progress(what="train", share=fit.step / fit.steps)
+    while trainer.step < trainer.steps:
+        trainer.advance()
+        yield Progress(what="train", share=trainer.step / trainer.steps)
         if time.monotonic() - last > every:
-            shelf.save(name, fit.arrays(), shared=shared)
+            store.save(name, trainer.state_dict(), shared=shared)
             last = time.monotonic()
-    return fit
+    return trainer
 
 
 def write(
@@ -86,14 +86,17 @@ def write(
     *,
     seed: int,
     device: Device,
-    shelf: CheckpointStore,
+    store: CheckpointStore,
     every: float,
 ) -> Generator[Progress, None, tuple[Tokens, float]]:
-    """The text of documents of these lengths, and the seconds it took."""
+    """The text of documents of these lengths, (sum of lengths,) tokens, and the seconds taken.
+
+    Finished blocks are stored under `name` every `every` seconds.
+    """
     total = generate.blocks(len(lengths), settings)
     done: list[Tokens] = []
     before, seconds = 0, 0.0
-    saved = shelf.load(name)
+    saved = store.load(name)
     if saved is not None and {"blocks", "tokens", "seconds"} <= saved.keys():
         before, seconds = int(saved["blocks"]), float(saved["seconds"])
         done.append(saved["tokens"].astype(np.uint8))
@@ -108,29 +111,29 @@ def write(
             last = time.monotonic()
             spent = np.array(seconds + last - started)
             pieces = {"blocks": np.array(k), "tokens": np.concatenate(done), "seconds": spent}
-            shelf.save(name, pieces)
+            store.save(name, pieces)
     return np.concatenate(done), seconds + time.monotonic() - started
 
 
 def shared(
-    name: str, shelf: CheckpointStore, make: Callable[[str], Work], *, wait: bool = True
+    name: str, store: CheckpointStore, make: Callable[[str], Work], *, wait: bool = True
 ) -> Generator[Progress, None, Arrays | None]:
-    """A shared piece, made here if no other process has made it or is making it.
+    """A shared piece, made here unless another process has made it or is making it.
 
-    None only without `wait`: another process is at it.
+    The result is None, only without `wait`, if another process is making it.
     """
     while True:
-        found = shelf.load(name, shared=True)
-        if found is not None:
-            return found
-        with shelf.claim(name) as mine:
+        piece = store.load(name, shared=True)
+        if piece is not None:
+            return piece
+        with store.claim(name) as mine:
             if mine:
-                found = shelf.load(name, shared=True)  # made since the last look?
-                if found is None:
-                    found = yield from make(name)
-                    shelf.save(name, found, shared=True)
-                    shelf.remove(f"{name}-training", shared=True)
-                return found
+                piece = store.load(name, shared=True)  # made since the last check?
+                if piece is None:
+                    piece = yield from make(name)
+                    store.save(name, piece, shared=True)
+                    store.remove(f"{name}-training", shared=True)
+                return piece
         if not wait:
             return None
         yield Progress(what="waits for p(0) of another trial", share=0.0)

@@ -1,7 +1,7 @@
-"""One GPT cell, and the names of what it shares with others.
+"""One GPT cell, and the names of pieces that it shares with other cells.
 
-A name is a hash of what a thing depends on and of nothing else: p(0), real data
-and p(1) depend on neither the schedule nor on n where they can, so cells share
+A name is a hash of what a piece depends on and of nothing else: p(0), real data
+and p(1) depend on neither the schedule nor on n where possible, so cells share
 them; a longer horizon or more replicates repeat the shorter run.
 """
 
@@ -22,19 +22,19 @@ from models.seeding import derive
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What is run."""
+    """A GPT cell, and where and how it runs."""
 
     schedule: Schedule
     recipe: Recipe
     text: str
-    """The text that the recipe's digest is of."""
+    """The text whose digest the recipe has."""
     replicates: int
     seed: int
     device: Device
     every: float = 60.0
-    """Seconds between two checkpoints within one training or writing."""
+    """Seconds between two checkpoints within a training or writing."""
     team: DataParallelGroup | None = None
-    """The processes that train a network together; None: this one alone."""
+    """The processes that train a network together; None: only this one."""
 
     @property
     def letters(self) -> str:
@@ -50,12 +50,12 @@ class Setting:
         return self.recipe.sampling.sampler == "restart"
 
     def lengths(self, n: int) -> NDArray[np.int64]:
-        """Of the documents that n tokens make."""
+        """(D,) lengths of the documents of n tokens."""
         return dataset.lengths(n, self.recipe.sampling.document, aligned=self.aligned)
 
     @property
     def root(self) -> int:
-        """Names p(0), and all that is drawn from it: a hash of what it depends on."""
+        """The key of p(0) and of everything drawn from it: a hash of what p(0) depends on."""
         recipe, sampling = self.recipe, self.recipe.sampling
         parts: list[Any] = [GPT_STREAM, self.seed, recipe.digest, recipe.truth]
         if recipe.truth == "markov":
@@ -64,14 +64,14 @@ class Setting:
         return derive(*parts, recipe.network, recipe.training, *written)
 
     @property
-    def yardstick(self) -> int:
-        """Names what models are measured by."""
+    def reference_key(self) -> int:
+        """The key of the contexts and text on which models are measured."""
         measure, sampling = self.recipe.measure, self.recipe.sampling
         parts = measure.contexts, measure.validation, self.recipe.network.context
         return derive(self.root, *parts, sampling.sampler, sampling.document, sampling.streams)
 
     def first(self, r: int) -> int:
-        """Names p(1) of a replicate."""
+        """The key of p(1) of a replicate."""
         schedule, recipe, sampling = self.schedule, self.recipe, self.recipe.sampling
         chosen = schedule.total(1) if schedule.rule.subsample else None
         return derive(
@@ -80,6 +80,6 @@ class Setting:
         )  # fmt: skip
 
     def first_name(self, r: int, *, again: bool = False) -> str:
-        """The shared piece of p(1); again: of the laws of p(1) trained with another seed."""
-        kind = f"retrained-{self.yardstick:016x}" if again else "first"
+        """The name of the piece of p(1); again: that of p(1)'s distributions for another seed."""
+        kind = f"retrained-{self.reference_key:016x}" if again else "first"
         return f"{kind}-{self.first(r):016x}"

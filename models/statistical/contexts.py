@@ -1,26 +1,27 @@
-"""The statistical language model with contexts: c = s^l next-token laws, trained together.
+"""The statistical language model with contexts: c = s^l distributions, trained together.
 
     s, l     vocabulary size, context length in tokens
     c        s^l contexts; context j is the number with digits (j_1, .., j_l) in base s
     R        replicates
-    n_j      how many of the samples of a generation fall on context j
+    n_j      number of samples of a generation that fall on context j
 
-Model m is, for each context, the empirical law of the next tokens among the
-samples that fall on it (eq. 2 of Seddik et al. 2024). Two choices that the paper
-leaves open are explicit: how contexts are drawn, and what a context gets that
-no sample falls on.
+Model m is, for each context, the empirical distribution of the next tokens among
+the samples that fall on it (eq. 2 of Seddik et al. 2024). Two choices that the
+paper leaves open are explicit: how contexts are drawn, and which distribution a
+context without samples gets.
 
     draw     uniform   n_j ~ multinomial(n; 1/c, .., 1/c)
              text      the samples are one text, rolled out from a uniform context
-    unseen   uniform   the uniform law on s tokens: an untrained softmax
-             keep      the law of the last generation (uniform before generation 1)
+    unseen   uniform   the uniform distribution on s tokens: an untrained softmax
+             keep      that of the last generation (uniform before generation 1)
 
-p(0) gives every context the source's law: dirichlet, a draw of its own; other
-families, the same law on tokens in a random order.
+Under p(0) every context has a distribution of the source: for dirichlet, an
+independent draw; for other families, the same one on tokens in a random order.
 
 Cost, measured on one core at s = 65, l = 2 (c = 4225) and n = 100,000: 2.2 MB a
-model, 4 s once to solve 4225 laws of the dirichlet family, and a replicate and
-generation 18 ms (contexts drawn uniformly) or 190 ms (as text, 2 us a sample).
+model, 4 s once to solve 4225 distributions of the dirichlet family, and for a
+replicate and generation 18 ms (contexts drawn uniformly) or 190 ms (as text,
+2 us a sample).
 
 Not covered: schedules that draw from more than the last model, or that keep
 more than the real corpus.
@@ -47,7 +48,7 @@ _REAL, _SYNTHETIC, _INITIAL = 0, 1, 2
 
 @dataclass(frozen=True, kw_only=True)
 class Contexts:
-    """How contexts enter the model. Raises ValueError, worded `field: got X; allowed ..`."""
+    """How contexts are drawn and trained. Raises ValueError, worded `field: got X; allowed ..`."""
 
     length: int
     """l, at least 1."""
@@ -67,7 +68,7 @@ class Contexts:
                 raise ValueError(f"{field}: got {value!r}; allowed: {', '.join(allowed)}")
 
     def count(self, s: int) -> int:
-        """c = s^l. Raises ValueError if a model would be too large."""
+        """c = s^l. Raises ValueError if c s exceeds `LARGEST_TABLE`."""
         c = int(s**self.length)
         if c * s > LARGEST_TABLE:
             raise ValueError(
@@ -79,7 +80,10 @@ class Contexts:
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What is simulated. n and N of the schedule count samples over all contexts."""
+    """The schedule, source and runs to simulate; n and N count samples over all contexts.
+
+    Raises ValueError for a schedule that is not in `SCHEDULES`.
+    """
 
     schedule: Schedule
     source: Source
@@ -97,44 +101,45 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """Where all replicates stand after generation m; arrays are never written to."""
+    """The state of all replicates after generation m; arrays are never written to."""
 
     m: int
     p: Floats
-    """(R, c, s) the models of generation m; (1, c, s), p(0), before generation 1."""
+    """(R, c, s) models of generation m; before generation 1, p(0), (1, c, s)."""
     p0: Floats
     """(c, s)"""
     p1: Floats
     """(R, c, s), or (1, c, s) before generation 1."""
     kept: NDArray[np.int64]
-    """(R, c, s) counts of the kept real corpus; zero if none is."""
+    """(R, c, s) counts of the kept real corpus; (1, 1, 1) zeros without one."""
 
 
 def init(setting: Setting) -> State:
-    """Before generation 1: only p(0) is known."""
-    p0 = initial_laws(setting)
+    """The state before generation 1: p(0)."""
+    p0 = initial_distributions(setting)
     return State(m=0, p=p0[None], p0=p0, p1=p0[None], kept=np.zeros((1, 1, 1), np.int64))
 
 
-def initial_laws(setting: Setting) -> Floats:
-    """p(0), shape (c, s): each context's law has the source's S0 exactly."""
+def initial_distributions(setting: Setting) -> Floats:
+    """p(0), shape (c, s): the distribution of each context has the S0 of the source."""
     source = setting.source
     c = setting.contexts.count(source.s)
-    laws = np.zeros((c, source.s))
+    p0 = np.zeros((c, source.s))
     rng = _stream(setting, 0, 0, _INITIAL)
     for j in range(c):
-        own = source
+        drawn = source
         if source.family == "dirichlet":
-            own = replace(source, seed=(source.seed or 0) * c + j)
-        laws[j, rng.permutation(source.s)[: source.support]] = own.probabilities()
-    return laws
+            drawn = replace(source, seed=(source.seed or 0) * c + j)
+        p0[j, rng.permutation(source.s)[: source.support]] = drawn.probabilities()
+    return p0
 
 
 def step(setting: Setting, state: State) -> tuple[State, dict[str, Floats]]:
     """Train generation m + 1 of every replicate.
 
-    The record holds, for each name of `models.statistical.model.CURVES`, the mean over
-    contexts, shape (R, 1), and `dirac`, shape (R, 1): 1 where every context is one token.
+    The record holds the mean over contexts, shape (R, 1), for each name of
+    `models.statistical.model.CURVES`, and `dirac`, shape (R, 1): 1 where every
+    context has one living token.
     """
     m, R = state.m + 1, setting.replicates
     shape = (R, *state.p0.shape)
@@ -142,8 +147,8 @@ def step(setting: Setting, state: State) -> tuple[State, dict[str, Floats]]:
     for t, size in setting.schedule.draws(m).items():
         for r in range(R):
             rng = _stream(setting, m, r, _REAL if t == 0 else _SYNTHETIC)
-            law = state.p0 if t == 0 else state.p[r]
-            counts[r] += _sample(setting.contexts.draw, rng, law, size)
+            p = state.p0 if t == 0 else state.p[r]
+            counts[r] += _sample(setting.contexts.draw, rng, p, size)
     kept = state.kept
     if setting.schedule.rule.keeps == "real":
         kept = counts.copy() if m == 1 else kept
@@ -157,13 +162,13 @@ def step(setting: Setting, state: State) -> tuple[State, dict[str, Floats]]:
     return new, _measure(setting, new)
 
 
-def _sample(draw: str, rng: np.random.Generator, law: Floats, size: int) -> NDArray[np.int64]:
-    """Counts (c, s) of `size` samples, contexts drawn as `draw` says."""
-    c, s = law.shape
+def _sample(draw: str, rng: np.random.Generator, p: Floats, size: int) -> NDArray[np.int64]:
+    """Counts (c, s) of `size` samples of p (c, s), by one of `DRAWS`."""
+    c, s = p.shape
     if draw == "uniform":
-        return rng.multinomial(rng.multinomial(size, np.full(c, 1 / c)), law)
+        return rng.multinomial(rng.multinomial(size, np.full(c, 1 / c)), p)
     counts = np.zeros((c, s), np.int64)
-    cdf = np.cumsum(law, axis=1)
+    cdf = np.cumsum(p, axis=1)
     cdf /= cdf[:, -1:]
     j = int(rng.integers(c))
     for u in rng.random(size):
@@ -194,7 +199,7 @@ def _measure(setting: Setting, state: State) -> dict[str, Floats]:
 
 
 def _stream(setting: Setting, m: int, replicate: int, phase: int) -> np.random.Generator:
-    """Counter-based: a generation of a replicate draws the same whatever was drawn before it."""
+    """A counter-based stream: the draws of a generation do not depend on earlier draws."""
     first, second = (int(word) for word in stream_key(setting.seed, setting.source))
     key = np.array([first << 32 | second, 1 + phase], np.uint64)
     counter = np.array([0, 0, m, replicate], np.uint64)

@@ -1,8 +1,8 @@
-"""numba's compiler with a cache on disk that notices a change in any compiled file.
+"""numba's compiler, with a cache on disk that notices a change in any compiled file.
 
-`njit(cache=True)` looks at the file of the function alone, so a caller would go
-on with the old code of a function that it takes from another file: wrong bits,
-silently. Here whatever is cached is stamped with a hash of all compiled files.
+`njit(cache=True)` checks only the file of the function itself, so a caller would
+keep the old code of a function imported from another file: wrong bits, silently.
+Here every cached function is stamped with a hash of all compiled files.
 """
 
 import hashlib
@@ -12,12 +12,14 @@ from typing import Any
 
 from numba import njit
 
-FILES = ("jit.py", "variates.py", "sampling.py", "kernel.py")
-"""Every file of this package that holds compiled functions, and this one."""
+FILES = (
+    "jit.py", "variates.py", "sampling.py", "structs.py", "steps.py", "measures.py", "kernel.py",
+)  # fmt: skip
+"""This file, and every one of this package that compiled code is made from."""
 
 
 def _stamp() -> str:
-    """A hash of the text of all compiled files."""
+    """A hash of the text of all `FILES`."""
     folder = Path(__file__).parent
     return hashlib.sha256(b"\0".join((folder / name).read_bytes() for name in FILES)).hexdigest()
 
@@ -25,9 +27,13 @@ def _stamp() -> str:
 STAMP = _stamp()
 
 
-def compiled(function: Callable[..., Any]) -> Any:
-    """`numba.njit`, cached until any of `FILES` changes."""
-    dispatcher = njit(function, error_model="numpy")  # division as in C: it vectorises
+def compiled(function: Callable[..., Any], *, counted: bool = True) -> Any:
+    """`numba.njit`, cached until any of `FILES` changes.
+
+    Raises ImportError if numba's cache is not stamped as expected.
+    """
+    # error_model: division as in C, which vectorises. _nrt: never inherited from a caller.
+    dispatcher = njit(function, error_model="numpy", _nrt=counted)
     dispatcher.enable_caching()
     file = dispatcher._cache._cache_file
     if not hasattr(file, "_source_stamp"):
@@ -36,9 +42,18 @@ def compiled(function: Callable[..., Any]) -> Any:
     return dispatcher
 
 
+def uncounted(function: Callable[..., Any]) -> Any:
+    """`compiled` without reference counts: for a function that neither makes nor returns arrays.
+
+    Slices, named tuples of arrays and inlined parts are then free in it.
+    """
+    return compiled(function, counted=False)
+
+
 def inlined(function: Callable[..., Any]) -> Any:
     """`numba.njit` for a function that is copied into its compiled callers.
 
-    A call that hands arrays over costs as much as ten picks, in counts of references.
+    Outside an `uncounted` function, passing arrays in a call costs as much as ten picks, in
+    counts of references.
     """
     return njit(function, error_model="numpy", inline="always")

@@ -1,10 +1,10 @@
 """Compiled draws of many samples at once, as counts over slots.
 
-Slot j holds weight ends[j + 1] - ends[j] (or mass[..]): how many of a model's
-samples are of its j-th living token, or the probability of token j under p(0).
+Slot j has weight ends[j + 1] - ends[j] (or mass[..]): the number of a model's
+samples of its j-th living token, or the probability of token j under p(0).
 Samples are drawn one by one (picks), at a cost that grows with their number, or
 by halving them over the slots (splits), at a cost that grows with the slots.
-`models.statistical.kernel.SPLIT` says which.
+`models.statistical.steps.SPLIT` decides which.
 """
 
 import numpy as np
@@ -22,20 +22,20 @@ from models.statistical.variates import (
 )
 
 POOLED = 4
-"""A pool of up to POOLED times the picks is written out; in a larger one each pick is
+"""Pools of up to POOLED times the picks are written out; in larger ones each pick is
 searched for. Both find the same token."""
 CHUNK = 1024
-"""Random words at hand while picking: they stay in the first cache."""
+"""Random words drawn together while picking: they stay in the first cache."""
 
 
 @inlined
 def split(drawn, size, mass, slots, words, block, m, r, phase, k0, k1):
-    """drawn[:slots] = `size` samples, slot j with weight mass[j + 1] - mass[j].
+    """Set drawn[:slots] to `size` samples, slot j with weight mass[j + 1] - mass[j].
 
     Conditional binomials, by halves: at each level, width = .., 4, 2, 1, the
     samples on slots low .. low + 2 width - 1 are cut in two at mid = low + width.
-    Each mid is cut once, by block `block` + mid - 1. Cuts of one level do not
-    wait for each other, unlike a chain from the first slot to the last.
+    Each mid is cut once, by block `block` + mid - 1. Cuts of a level do not wait
+    for each other, unlike a chain from the first slot to the last.
     """
     philox(words, 4 * (slots - 1), 4 * block, m, r, phase, k0, k1)
     drawn[0] = size
@@ -60,7 +60,7 @@ def split(drawn, size, mass, slots, words, block, m, r, phase, k0, k1):
 
 @compiled
 def choose_by_splits(drawn, size, ends, slots, words, m, r, phase, k0, k1):
-    """As `split`, but without replacement from the ends[slots] samples: hypergeometrics."""
+    """`split` without replacement from the ends[slots] samples: hypergeometrics."""
     philox(words, 4 * (slots - 1), np.int64(0), m, r, phase, k0, k1)
     drawn[0] = size
     width = 1
@@ -79,9 +79,9 @@ def choose_by_splits(drawn, size, ends, slots, words, m, r, phase, k0, k1):
 
 @compiled
 def choose_by_picks(drawn, size, ends, slots, words, tree, m, r, phase, k0, k1):
-    """drawn[:slots] = `size` of the ends[slots] samples, one after the other, none twice.
+    """Set drawn[:slots] to `size` of the ends[slots] samples, one after the other, none twice.
 
-    What is left of each slot is in `tree`, summed as by Fenwick 1994.
+    `tree` holds the remaining samples of each slot as a Fenwick tree (Fenwick 1994).
     """
     top = 1
     for i in range(1, slots + 1):
@@ -107,7 +107,7 @@ def choose_by_picks(drawn, size, ends, slots, words, tree, m, r, phase, k0, k1):
 
 @inlined
 def pick(drawn, size, ends, slots, pool, words, first, m, r, phase, k0, k1):
-    """drawn[:slots] = `size` picks from ends[slots] samples, by draws `first`, first + 1, .."""
+    """Set drawn[:slots] to `size` picks from ends[slots] samples, numbered from `first`."""
     total = ends[slots]
     pooled = total <= POOLED * size
     for j in range(slots):
@@ -130,7 +130,7 @@ def pick(drawn, size, ends, slots, pool, words, first, m, r, phase, k0, k1):
 
 @compiled
 def pick_real(drawn, met, living, size, mass, words, m, r, phase, k0, k1):
-    """Add `size` picks from p(0) to drawn, new tokens to met; returns how many are met now."""
+    """Add `size` picks from p(0) to drawn, and new tokens to met; returns the tokens met."""
     for start in range(0, size, CHUNK):
         count = min(CHUNK, size - start)
         philox(words, 2 * count, 2 * start, m, r, phase, k0, k1)
@@ -149,8 +149,8 @@ def pick_mixed(
 ):  # fmt: skip
     """Add `size` samples, each of p(0) or of one of models 1 .. m - 1, at equal odds.
 
-    ids (W, C), ends (W, C + 1), alive (W,): model t is at t mod W. phases: which
-    model, a pick from it, a pick from p(0). Returns how many tokens are met.
+    ids (W, C), ends (W, C + 1), alive (W,): model t is at t mod W. phases: the choice
+    of the model, a pick from it, a pick from p(0). Returns the tokens met.
     """
     living = 0
     choices, reals = np.empty(CHUNK + 4, np.uint32), np.empty(2 * CHUNK + 4, np.uint32)
@@ -177,9 +177,9 @@ def pick_mixed(
 
 @compiled
 def split_mixed(drawn, size, mass, past, words, m, r, phases, k0, k1):
-    """As `pick_mixed` by splits: models 1 .. m - 1, all of one size, as one, summed in `past`.
+    """`pick_mixed` by splits; `past` (A,) sums the counts of models 1 .. m - 1, all of one size.
 
-    phases: how many samples are of p(0), those of models, those of p(0).
+    phases: the number of samples of p(0), samples of models, samples of p(0).
     """
     slots = past.size
     real, ends, synthetic = np.int64(size), np.zeros(slots + 1, np.int64), np.zeros(slots, np.int64)

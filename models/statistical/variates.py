@@ -3,11 +3,11 @@
 Random numbers are Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers:
 as easy as 1, 2, 3"). The counter is (block of four words, generation m,
 replicate r, phase): a draw depends on neither the number of replicates, nor the
-horizon, nor where a run was cut and resumed. A draw that is rejected takes the
-same block of phase + (attempt + 1) REDRAW, so that no other draw moves.
+horizon, nor where a run was cut and resumed. Attempt a = 1, 2, .. after a
+rejection takes the same block of phase + a REDRAW, so no other draw moves.
 
-The laws are exact up to the rounding of double precision; no normal or Poisson
-approximation is made.
+Distributions are exact up to the rounding of double precision, without a normal
+or Poisson approximation.
 """
 
 import math
@@ -17,9 +17,9 @@ import numpy as np
 from models.statistical.jit import compiled, inlined
 
 REDRAW = 16
-"""Phases are below it; attempt a = 1, 2, .. of phase f has phase f + a REDRAW."""
+"""Phases are below it; attempt a = 1, 2, .. of phase f takes phase f + a REDRAW."""
 INVERTED = 10.0
-"""Binomials of a mean below it are inverted; Hormann's method holds from there on."""
+"""Binomials with a smaller mean are inverted; Hormann's method is valid from here."""
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
@@ -62,7 +62,7 @@ def philox(words, size, start, c1, c2, c3, k0, k1):
 
 @compiled
 def _unbiased(product, bound, draw, m, r, phase, k0, k1):
-    """A product whose lower half tells that no value of the upper half is favoured."""
+    """A product whose lower half shows that no value of the upper half is favoured."""
     threshold = _RANGE % np.uint64(bound)
     attempt = 0
     while np.uint64(product & _LOW) < threshold:
@@ -104,14 +104,14 @@ def owner(x, mass, slots):
 
 @compiled
 def unit(high, low):
-    """52 bits of two words as a number inside (0, 1), neither end."""
+    """The number of 52 bits of two words in the open interval (0, 1)."""
     bits = (np.uint64(high) << np.uint64(20)) | (np.uint64(low) >> np.uint64(12))
     return (float(bits) + 0.5) / 4503599627370496.0
 
 
 @compiled
 def units(block, m, r, phase, k0, k1):
-    """Two units, of the four words of a block."""
+    """Two units from the four words of a block."""
     x0, x1, x2, x3 = block_of(block, m, r, phase, k0, k1)
     return unit(x0, x1), unit(x2, x3)
 
@@ -138,10 +138,10 @@ def log_factorials(k, k0):
 
 @compiled
 def binomial(n, p, u, v, block, m, r, phase, k0, k1):
-    """A draw of Bin(n, p), 0 <= p <= 1/2, from the units u, v of `block` of the stream.
+    """A draw from Bin(n, p), 0 <= p <= 1/2, by the units u, v of `block` of the stream.
 
     Inversion where the mean is small; else BTRS of Hormann 1993, "The generation
-    of binomial random variates", a transformed rejection: 1.2 attempts a draw.
+    of binomial random variates", a transformed rejection with 1.2 attempts a draw.
     """
     attempt = 0
     if n * p < INVERTED:
@@ -153,7 +153,7 @@ def binomial(n, p, u, v, block, m, r, phase, k0, k1):
             k += 1
             mass *= (n + 1) * odds / k - odds
             if k > n or k > 150:
-                # What rounding has left of u; the odds of k > 150 are below 1e-100.
+                # Rounding has left a rest of u; the odds of k > 150 are below 1e-100.
                 attempt += 1
                 u, k, mass = units(block, m, r, phase + attempt * REDRAW, k0, k1)[0], 0, first
         return k
@@ -177,11 +177,11 @@ def binomial(n, p, u, v, block, m, r, phase, k0, k1):
 
 @compiled
 def log_to_mode(n, p, variance, x, height):
-    """log f(x) / f(mode) of Bin(n, p); where a bound decides against `height`, that bound."""
+    """log f(x) / f(mode) of Bin(n, p), or a bound that compares with `height` in the same way."""
     mode = np.floor((n + 1) * p)
     gap = abs(x - mode)
     if 20 < gap < variance / 2 - 1:
-        # Kachitvichyanukul and Schmeiser 1988, step 5.2: not a law but a shortcut to it.
+        # Kachitvichyanukul and Schmeiser 1988, step 5.2: a bound, and cheaper than the value.
         reach = (gap / variance) * (((gap / 3 + 0.625) * gap + 1 / 6) / variance + 0.5)
         centre = -gap * gap / (2 * variance)
         if abs(height - centre) > reach:
@@ -193,7 +193,7 @@ def log_to_mode(n, p, variance, x, height):
 
 @compiled
 def hypergeometric(taken, good, bad, u, v, block, m, r, phase, k0, k1):
-    """How many of `taken` items are good, drawn without replacement from good + bad items.
+    """The number of good items among `taken`, drawn without replacement from good + bad items.
 
     Inversion where one of the four numbers is below 10; else HRUA of Stadlober
     1990, "The ratio of uniforms approach for generating discrete random variates".

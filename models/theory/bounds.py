@@ -1,4 +1,8 @@
-"""The paper's bounds: on the collapse time, on the deviation, and on a harmless n."""
+"""The paper's bounds on the collapse time, the deviation and the largest harmless n.
+
+Source: Seddik et al. 2024, "How Bad is Training on Synthetic Data?", cited by
+theorem and equation.
+"""
 
 import math
 
@@ -13,7 +17,7 @@ def collapse_probability_bounds(
 ) -> tuple[Floats, Floats]:
     """Lower and upper bound on rho_m, fully synthetic (Theorem 1, eq. 7).
 
-    The lower bound is negative, so says nothing, until about generation
+    The lower bound is negative, so vacuous, until about generation
     n log(n (1 - S0)). Both are clipped to [0, 1].
     """
     decay = (1 - 1 / n) ** np.asarray(m, np.float64) * (1 - S0)
@@ -24,19 +28,18 @@ def collapse_probability_bounds(
 def collapse_time_bounds(*, n: int, S0: float, support: int) -> tuple[float, float]:
     """Lower and upper bound on E[T], fully synthetic (Theorem 1, eq. 8).
 
-    The lower bound is of the right order, n; the upper, n^2, is not.
+    The lower bound has the right order, n; the upper bound, n^2, has not.
     """
     return 1 + (1 - S0) / (1 - 1 / support) * (n - 1), 1 + (1 - S0) * n * (n - 1)
 
 
 C0 = math.e**3 / (2 * math.pi)
-
-
 C1 = 6 * math.e / math.pi**1.5
+"""Constants of eq. (10)."""
 
 
 def log_G(n: int, s: int) -> float:
-    """Natural log of G_n(s), eq. (10), the constant of Theorem 3."""
+    """The natural log of G_n(s), eq. (10), the constant of Theorem 3."""
     if C0 / math.e * n + 2 <= s:
         return math.log(C1 * s) + C0 * n / (2 * math.e)
     if C0 / 4 * n + 2 <= s:
@@ -47,8 +50,8 @@ def log_G(n: int, s: int) -> float:
 def deviation_bound(*, n: int, N: int, s: int) -> float:
     """Bound on E||p(m) - p(1)||_1, m >= 2, with N kept real samples (Theorem 3).
 
-    sqrt(pi n / 2) G_n(s) / N, infinity where that overflows. The distance is at
-    most 2, so a bound of 2 or more is vacuous; it is at every setting of the
+    The bound is sqrt(pi n / 2) G_n(s) / N, infinity where that overflows. The distance
+    is at most 2, so a bound of 2 or more is vacuous, as at every setting of the
     paper's figures (N = 100, s = 600), since G_n(s) > 2.93 s already at n = 1.
     """
     log_bound = 0.5 * math.log(math.pi * n / 2) + log_G(n, s) - math.log(N)
@@ -61,10 +64,10 @@ def phi(x: float) -> float:
 
 
 def largest_split(counts: NDArray[np.int64]) -> float:
-    """max over sets A of tokens of q(A) q(A^c), q the empirical law of the counts; in [0, 1/4].
+    """The maximum over sets A of tokens of q(A) q(A^c), in [0, 1/4], q = counts / total.
 
-    The sums that some set reaches are found by a subset-sum dynamic program, as
-    the bits of an integer; the best is the one nearest half.
+    A subset-sum dynamic program finds the sums that some set reaches, as the bits of an
+    integer; the best is the one nearest half.
     """
     total = int(counts.sum())
     reached = 1
@@ -80,11 +83,11 @@ def deviation_bound_theorem_4(
 ) -> float:
     """Bound on E||p(m) - p(1)||_1, m >= 2, with N kept real samples (Theorem 4, eq. 16).
 
-    sqrt(pi n / phi(zeta)) G_n(s) / N, zeta = 1/2 - (1/2 - 2 lambda) (N / (N + n))^2, and
-    lambda = E[max_A p(1)(A) p(1)(A^c)]. lambda has no closed form: it is the mean over
-    `draws` draws of p(1), increased by three standard errors so that the bound
-    stays one. It is near 1/4, and the bound near Theorem 3's, unless one token
-    holds more than half; vacuous wherever that is, but for such laws.
+    The bound is sqrt(pi n / phi(zeta)) G_n(s) / N, with zeta = 1/2 - (1/2 - 2 lambda)
+    (N / (N + n))^2 and lambda = E[max_A p(1)(A) p(1)(A^c)]. lambda has no closed form: it
+    is the mean over `draws` draws of p(1), increased by three standard errors so that
+    the bound stays valid. It is near 1/4, and the bound near Theorem 3's, unless one
+    token has more than half the mass; otherwise it is vacuous wherever Theorem 3's is.
 
     Args:
         p: p(0), shape (support,).
@@ -99,10 +102,10 @@ def deviation_bound_theorem_4(
 
 
 def harmless_n_bound(*, N: int, s: int, eps: float) -> float:
-    """The n up to which eq. (11) promises E||p(m) - p(1)||_1 < eps.
+    """The n up to which eq. (11) guarantees E||p(m) - p(1)||_1 < eps.
 
-    Vacuous below 1, when it allows no synthetic sample at all: log(N eps / s)
-    is negative unless there are several times more real samples than tokens.
+    A value below 1 is vacuous, allowing no synthetic sample: log(N eps / s) is
+    negative unless there are several times more real samples than tokens.
     """
     room = math.log(math.sqrt(2) * math.pi * N * eps / (6 * math.e * s))
     return 2 * math.pi / math.e**2 * min(s - 2, room)

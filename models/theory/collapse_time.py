@@ -2,19 +2,19 @@
 
     n        samples per generation
     p        p(0), shape (support,)
-    A_k      how many distinct ancestors the n samples of a generation have,
+    A_k      number of distinct ancestors of the n samples of a generation,
              k generations back; A_0 = n
     P[k, j]  probability that k samples have j distinct parents
-    phi(k)   sum_i p_i^k: k independent samples of p(0) are one and the same token
+    phi(k)   sum_i p_i^k, the probability that k samples of p(0) are the same token
     rho_m    P(T <= m)
 
 The chain is the neutral multi-allele Wright-Fisher model. Generation m is a
 Dirac mass exactly if all real ancestors of its n samples, A_{m-1} of them
 (generation 1 has n real samples), are the same token; so
-rho_m = E[phi(A_{m-1})]. The matrix P serves every initial law of one n.
+rho_m = E[phi(A_{m-1})]. The matrix P depends on n alone, not on p(0).
 
 Source: the occupancy law, Feller 1968 vol. I, IV.2; the duality, Ewens 2004,
-Mathematical Population Genetics, 3.2. Exact but for rounding, unless said.
+Mathematical Population Genetics, 3.2. Exact up to rounding, unless stated.
 
 Not covered: any other schedule.
 """
@@ -35,7 +35,7 @@ NEGLIGIBLE = 1e-15
 
 
 class Moments(NamedTuple):
-    """Of the collapse time."""
+    """Mean and variance of the collapse time."""
 
     mean: float
     variance: float
@@ -54,8 +54,8 @@ def collapse_probability(generations: int, *, n: int, p: Floats) -> Floats:
     for m in range(generations):
         rho[m] = law[: top + 1] @ phi[: top + 1]
         law = law[: top + 1] @ P[: top + 1, : top + 1]
-        # The number of ancestors falls fast, to about 2 n / m: leave out what
-        # is not reached, counting it as not collapsed.
+        # The number of ancestors falls fast, to about 2 n / m: numbers not reached
+        # are left out, and counted as not collapsed.
         tail = np.cumsum(law[::-1])[::-1]
         top = max(1, int(np.count_nonzero(tail > NEGLIGIBLE)) - 1)
     return np.clip(rho, 0, 1)
@@ -64,7 +64,7 @@ def collapse_probability(generations: int, *, n: int, p: Floats) -> Floats:
 def collapse_time(*, n: int, p: Floats) -> Moments:
     """E[T] and Var[T].
 
-    With f(k) the expected number of generations still to go with k ancestors,
+    With f(k) the expected number of generations left with k ancestors,
     E[T] = 1 + f(n) and f = (1 - phi) + P f, f(1) = 0: one triangular solve; the
     second moment likewise, from E[T^2] = sum_m (2 m + 1) P(T > m).
 
@@ -84,9 +84,9 @@ def collapse_time(*, n: int, p: Floats) -> Moments:
 def collapse_time_large_n(*, n: int, p: Floats) -> float:
     """E[T] as n grows: -2 n sum_i (1 - p_i) log(1 - p_i); asymptotic.
 
-    Of order n, not the n^2 of Theorem 1's upper bound. The first term of the
-    diffusion limit (Ewens 2004, 5.3); its error against the exact mean for a
-    zipf law of S0 = 0.1 on 52 tokens is +1.19 % at n = 100 and +0.16 % at n = 1000.
+    The order is n, not the n^2 of Theorem 1's upper bound. This is the first term of
+    the diffusion limit (Ewens 2004, 5.3); its error against the exact mean for a zipf
+    distribution of S0 = 0.1 on 52 tokens is +1.19 % at n = 100 and +0.16 % at n = 1000.
     """
     q = 1 - np.asarray(p)[np.asarray(p) < 1]
     return float(-2 * n * (q * np.log(q)).sum())
@@ -96,7 +96,7 @@ def collapse_time_large_n(*, n: int, p: Floats) -> float:
 def occupancy(n: int) -> Floats:
     """P, shape (n + 1, n + 1): k balls thrown into n boxes leave j of them occupied.
 
-    Built by throwing one ball at a time: no alternating sum, no cancellation.
+    Balls are thrown one at a time: no alternating sum, no cancellation.
     Raises ValueError for n above `LARGEST_N`.
     """
     if n > LARGEST_N:
@@ -127,7 +127,7 @@ def _phi(n: int, p: Floats) -> Floats:
 def collapse_probability_kept(p: Floats, *, N: int) -> float:
     """rho_m, m >= 1, where N kept real samples are in every generation; exact.
 
-    A generation is a Dirac mass only if the real corpus is, and then all are:
-    sum_i p_i^N, the same for every m. `p` is p(0), shape (support,).
+    A generation is a Dirac mass only if the real corpus is, and then all are: the value
+    is sum_i p_i^N for every m. `p` is p(0), shape (support,).
     """
     return float(np.exp(N * np.log(p[p > 0])).sum())

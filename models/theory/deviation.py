@@ -14,13 +14,13 @@ One token at a time, the chain is a Markov chain of counts:
     full      r ~ Bin(n, p_i), c_2 ~ Bin(n, r/n), c_{m+1} ~ Bin(n, c_m / n),
               |p_i(m) - p_i(1)| = |c_m - r| / n
 
-so E||p(m) - p(1)||_1 = sum_r W(r) e_m(r), and e_m depends on no initial law.
+so E||p(m) - p(1)||_1 = sum_r W(r) e_m(r), and e_m does not depend on p(0).
 The probability left out in tails keeps the total error below `ERROR`.
 
-Source: the definitions, sections 2.2 of Seddik et al. 2024; the paper has bounds
-alone (Theorems 3 and 4). Exact up to `ERROR`.
+Source: the definitions, section 2.2 of Seddik et al. 2024; the paper has only
+bounds (Theorems 3 and 4). Exact up to `ERROR`.
 
-Not covered: schedules that draw from more than the last model.
+Not covered: schedules that draw from more models than the last.
 """
 
 import numpy as np
@@ -34,7 +34,7 @@ ERROR = 1e-9
 LARGEST_TABLE = 10**7
 """Most entries of the table of binomial laws, (N + n + 1) (n + 1): 80 MB."""
 LARGEST_WORK = 2 * 10**10
-"""Most multiplications, counted before they are made: some ten seconds."""
+"""Most multiplications, estimated in advance: some ten seconds."""
 
 
 def deviation_partial(
@@ -55,7 +55,7 @@ def deviation_partial(
     counts = np.arange(n + 1)
     for r in starts:
         if r in (0, N):
-            continue  # a token that no real sample is, or every one: it stays so
+            continue  # no real sample is this token, or every one: its probability never changes
         gap = np.abs(counts / n - r / N) * (n / (N + n))
         law = _binomial_law(n, r / N)
         low, high = _window(law, cut)
@@ -88,13 +88,13 @@ def deviation_full(generations: int, *, n: int, p: Floats, most_work: int = LARG
         laws = laws @ rows
         total[m] = weight[starts] @ (laws * gap).sum(axis=1)
         if weight[starts] @ laws[:, 1:-1].sum(axis=1) < ERROR / 4:
-            total[m + 1 :] = total[m]  # all has come to rest at 0 or n copies
+            total[m + 1 :] = total[m]  # every token has reached 0 or n copies
             break
     return total
 
 
 def deviation_real(*, N: int, p: Floats) -> float:
-    """E||p(m) - p(1)||_1, m >= 2, with N fresh real samples every generation: the control arm.
+    """E||p(m) - p(1)||_1, m >= 2, with N fresh real samples every generation: the control.
 
     Two independent counts X, Y ~ Bin(N, p_i) differ by E|X - Y| = 2 sum_k F(k) (1 - F(k)).
     Raises ValueError if N times the number of distinct p_i is above `LARGEST_TABLE`.
@@ -109,7 +109,7 @@ def deviation_real(*, N: int, p: Floats) -> float:
 
 
 def _fits(total: int, n: int, p: Floats) -> None:
-    """Refuse, before anything is built, what would take too much memory or time."""
+    """Raise ValueError, before anything is built, if it would take too much memory."""
     entries = (total + 1) * max(n + 1, len(np.unique(p)))
     if entries > LARGEST_TABLE:
         raise ValueError(
@@ -119,7 +119,7 @@ def _fits(total: int, n: int, p: Floats) -> None:
 
 
 def _weights(N: int, p: Floats) -> Floats:
-    """W(r), r = 0..N: tokens of equal probability are counted together."""
+    """W(r), r = 0..N, shape (N + 1,); tokens of equal probability are counted together."""
     weight = np.zeros(N + 1)
     values, times = np.unique(p[p > 0], return_counts=True)
     for value, many in zip(values, times, strict=True):
@@ -128,19 +128,19 @@ def _weights(N: int, p: Floats) -> Floats:
 
 
 def _starts(weight: Floats) -> NDArray[np.intp]:
-    """The r that matter: all but those that together weigh less than a quarter of `ERROR`."""
+    """The r that matter: all but some that together weigh less than a quarter of `ERROR`."""
     order = np.argsort(weight)
     dropped = int(np.searchsorted(np.cumsum(weight[order]), ERROR / 4))
     return np.sort(order[dropped:])
 
 
 def _cut(generations: int, p: Floats) -> float:
-    """Probability that may be left out at one place: 4 tails a generation and token."""
+    """The probability that may be left out in one tail: 4 tails a generation and token."""
     return ERROR / (8 * max(2, len(p)) * (generations + 1))
 
 
 def _binomial_law(n: int, q: float) -> Floats:
-    """P(Bin(n, q) = c), c = 0..n."""
+    """P(Bin(n, q) = c), c = 0..n, shape (n + 1,)."""
     c = np.arange(n + 1)
     ways = gammaln(n + 1) - gammaln(c + 1) - gammaln(n - c + 1)
     return np.asarray(np.exp(ways + xlogy(c, q) + xlog1py(n - c, -q)), np.float64)

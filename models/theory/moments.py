@@ -1,6 +1,6 @@
 """Closed forms and exact second moments of recursive training; independent of the engine.
 
-    p(m)       model of generation m, a random law on s tokens; p(0) is given
+    p(m)       model of generation m, a random distribution on s tokens; p(0) is given
     S_m        E[sigma_m] = E[sum_i p_i(m)^2]; S0 is that of p(0)
     rho_m      P(T <= m), T the first generation at which p(m) is a Dirac mass
     n, N       synthetic and real samples per generation
@@ -10,7 +10,7 @@
 
 Source: Seddik et al. 2024, "How Bad is Training on Synthetic Data?", cited by
 theorem and equation. Eq. (9) is corrected: the sign of its last bracket is
-wrong as printed. Where m is an argument it may be an array of generations.
+wrong as printed. An argument m may be an array of generations.
 
 Not covered here: the exact law of T (`models.theory.collapse_time`) and of the deviation
 (`models.theory.deviation`).
@@ -35,7 +35,7 @@ def sigma_partial(m: ArrayLike, *, n: int, N: int, S0: float, as_printed: bool =
 
     The paper prints `- alpha beta^m / N` in the second bracket. With that sign
     S_1 is not 1/N + (1 - 1/N) S0, the second moment of N independent samples;
-    `as_printed` returns it all the same, for comparison.
+    `as_printed` returns it nevertheless, for comparison.
     """
     alpha = n / (N + n)
     beta = alpha * ((1 + 1 / N) * alpha - 1 / N)
@@ -47,7 +47,7 @@ def sigma_partial(m: ArrayLike, *, n: int, N: int, S0: float, as_printed: bool =
 
 
 def sigma_redrawn(table: Sequence[Mapping[int, int]], *, S0: float) -> Floats:
-    """S_m, m = 1..M, of any schedule that redraws its samples; exact.
+    """S_m, m = 1..M, for any schedule that redraws its samples; exact.
 
     Args:
         table: row m - 1 is {t: n_t^(m)}.
@@ -59,7 +59,7 @@ def sigma_redrawn(table: Sequence[Mapping[int, int]], *, S0: float) -> Floats:
         C_{m,m} = sum_{t,r} w_t w_r C_{t,r} + sum_t w_t^2 (1 - C_{t,t}) / n_t
 
     (two samples of one model agree with probability C_{t,t}, a sample with
-    itself always). Models that no later row names are dropped: O(M W^2) with W
+    itself always). Models that no later row uses are dropped: O(M W^2) with W
     models kept.
     """
     last_use = {t: m for m, row in enumerate(table, start=1) for t in row}
@@ -70,8 +70,8 @@ def sigma_redrawn(table: Sequence[Mapping[int, int]], *, S0: float) -> Floats:
         w = size / size.sum()
         cross = C @ w
         drawn = size > 0
-        own = (w[drawn] ** 2 * (1 - np.diag(C)[drawn]) / size[drawn]).sum()
-        sigma[m - 1] = w @ cross + own
+        same = (w[drawn] ** 2 * (1 - np.diag(C)[drawn]) / size[drawn]).sum()
+        sigma[m - 1] = w @ cross + same
         C = np.block([[C, cross[:, None]], [cross[None, :], sigma[m - 1]]])
         live.append(m)
         keep = [k for k, t in enumerate(live) if last_use.get(t, 0) > m]
@@ -105,7 +105,7 @@ def sigma_window_kept(generations: int, *, k: int, K: int, S0: float) -> Floats:
         S_m = mean of q~_{t,u} over the window, q_{m,m} = S_m,
         q_{m,u} = mean of q~_{t,u} over t in the window.
     """
-    q = np.array([[S0]])  # of the sets in the window
+    q = np.array([[S0]])  # for the sets in the window
     sigma = np.empty(generations)
     for m in range(1, generations + 1):
         same = q + np.diag((1 - np.diag(q)) / k)
@@ -128,7 +128,7 @@ def sigma_accumulate(generations: int, *, n: int, N: int, S0: float) -> Floats:
 
 
 def sigma_accumulate_limit(*, n: int, N: int, S0: float) -> float:
-    """lim S_m as m grows, all data kept; exact. Below 1: accumulating avoids total collapse.
+    """The limit of S_m as m grows, all data kept; exact. It is below 1: no total collapse.
 
     With x = N/n and h = 1/sqrt(n), 1 - n / (N + k n)^2 = (1 - h/(k+x)) (1 + h/(k+x)),
     so the product is Gamma(1+x)^2 / (Gamma(1+x-h) Gamma(1+x+h)).
@@ -168,13 +168,13 @@ def sigma_contexts(
 ) -> Floats:
     """Mean over c contexts of S_m, m = 1..generations, fully synthetic; exact.
 
-    n samples fall on contexts uniformly, so one gets n_j ~ Bin(n, 1/c), drawn
-    apart from its law. With a = P(n_j = 0) and b = E[1/n_j; n_j > 0],
+    n samples fall on contexts uniformly, so a context gets n_j ~ Bin(n, 1/c),
+    independent of its distribution. With a = P(n_j = 0) and b = E[1/n_j; n_j > 0],
 
         S_m = a u + b + (1 - a - b) S_{m-1},
 
-    u = 1/s if an unseen context gets the uniform law, else (from m = 2 on) S_{m-1}.
-    Not covered: contexts rolled out as text, whose n_j depend on the laws.
+    u = 1/s if an unseen context gets the uniform distribution, else (from m = 2 on)
+    S_{m-1}. Not covered: contexts rolled out as text, whose n_j depend on the models.
     """
     from scipy.stats import binom
 

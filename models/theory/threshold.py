@@ -1,9 +1,9 @@
-"""The largest harmless n: how many synthetic samples a generation may take.
+"""The largest harmless n: the most synthetic samples that a generation may use.
 
     n, N     synthetic and real samples per generation
     p        p(0), shape (support,)
-    q        p(1), the empirical law of the N real samples
-    V_m      E sum_i (p_i(m) - q_i)^2 given q, over sum_i q_i (1 - q_i): free of q
+    q        p(1), the empirical distribution of the N real samples
+    V_m      E sum_i (p_i(m) - q_i)^2 given q, over sum_i q_i (1 - q_i): independent of q
     A        E sum_i sqrt(q_i (1 - q_i))
     n*       the largest n such that every n' <= n keeps a quantity below a level
 
@@ -11,20 +11,20 @@ The quantity is not monotone in n: the deviation at a fixed m returns to 0 as n
 grows, and dips by about a percent where n is near a multiple of N, since the
 counts of two samples of one size can agree exactly. So n* is the first crossing.
 
-Second moments of partial: x = c/n given the law X it is drawn from has variance
+Second moments of partial: x = c/n given the probability X it is drawn with has variance
 X (1 - X) / n, and X' - q = alpha (x - q) with alpha = n / (N + n), so
 
     V_1 = 0,   V_{m+1} = alpha^2 (1/n + (1 - 1/n) V_m),
 
 and by Jensen's inequality, token by token, E||p(m) - p(1)||_1 <= A sqrt(V_m): a bound that
-says something where Theorem 3 does not. If the counts were normal it would hold with
-sqrt(2/pi) and equality; for m without end V = rho / (N (1 + 2 rho) + rho), rho = n/N, so
+is useful where Theorem 3 is vacuous. If the counts were normal it would hold with
+sqrt(2/pi) and equality; as m grows V tends to rho / (N (1 + 2 rho) + rho), rho = n/N, so
 
-    n*/N = u / (1 - 2 u)  about, with u = (pi/2) N (eps / A)^2, and no bound on n from u = 1/2 on.
+    n*/N is about u / (1 - 2 u) with u = (pi/2) N (eps / A)^2, and unbounded from u = 1/2.
 
-Source: the definitions, sections 2.2 of Seddik et al. 2024, whose own answer is
+Source: the definitions, section 2.2 of Seddik et al. 2024, whose bound on n* is
 eq. (11), `models.theory.bounds.harmless_n_bound`. Not covered: schedules other than
-partial, but for `first_crossing`, which takes any quantity.
+partial, except in `first_crossing`, which takes any quantity.
 """
 
 import contextlib
@@ -39,10 +39,10 @@ from scipy.special import gammaln, xlog1py, xlogy
 Floats = NDArray[np.float64]
 
 CLOSE = 1.03
-"""Beyond n* every n is looked at while the quantity is below this times the level: dips are less
-deep; then some."""
+"""Beyond n* every n is evaluated while the quantity is below this times the level, since dips are
+less deep; after that, n in steps of `STEP`."""
 STEP = 1.1
-"""Ratio of the n that are looked at from there on."""
+"""Ratio of successive n evaluated from there on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +50,12 @@ class Crossing:
     """Where a quantity first reaches a level, n = first..cap."""
 
     n: int
-    """n*; one less than the first n if that is above already, the cap if none is."""
+    """n*; one less than the first n if that reaches the level already, the cap if none does."""
     capped: bool
     """True if no n up to the cap reaches the level."""
     re_entry: int | None
-    """The first n beyond n* + 1 that is below the level again, up to the cap; None if none is
-    known."""
+    """The first n beyond n* + 1, up to the cap, that is below the level again; None if none
+    is known."""
 
 
 def first_crossing(
@@ -67,10 +67,11 @@ def first_crossing(
     below: Callable[[int], bool] = lambda n: False,
     beyond: bool = True,
 ) -> Crossing:
-    """n* and the re-entry of `value`, looked at for every n up to n* that is not surely `below`.
+    """n* and the re-entry of `value`, evaluated at every n up to n* that is not surely `below`.
 
-    beyond: whether to look for a re-entry; one that takes too much work is not known.
-    A re-entry further away is found in steps of 10%, and then to the last n by bisection.
+    beyond: whether to search for a re-entry; one whose `value` raises ValueError, for too
+    much work, stays unknown. A distant re-entry is found in steps of 10%, then to the exact
+    n by bisection.
     """
     n = first
     while n <= cap and (below(n) or value(n) < level):
@@ -87,7 +88,7 @@ def first_crossing(
 def _re_entry(
     value: Callable[[int], float], below: Callable[[int], bool], level: float, n: int, cap: int
 ) -> int | None:
-    """The first n that is below the level again, after an n that is not."""
+    """The first n up to the cap that is below the level again, after one that is not; or None."""
     near = True
     while True:
         far = max(n + 1, math.ceil(n * STEP))
@@ -129,7 +130,7 @@ def deviation_scale(*, N: int, p: Floats) -> float:
 
 
 def deviation_upper(generations: int, *, n: int, N: int, p: Floats) -> Floats:
-    """A sqrt(V_m), m = 1..generations: what E||p(m) - p(1)||_1 of partial never exceeds."""
+    """A sqrt(V_m), m = 1..generations: an upper bound on E||p(m) - p(1)||_1 of partial."""
     scale = deviation_scale(N=N, p=p)
     V = [relative_variance(m, n=n, N=N) for m in range(1, generations + 1)]
     return scale * np.sqrt(V)
@@ -140,7 +141,7 @@ def harmless_n_normal(
 ) -> float:
     """n* of partial at m = `generations` if counts were normal; the cap if no n reaches eps.
 
-    The smaller of the two n where sqrt(2/pi) A sqrt(V_m) = eps.
+    The result is the smaller of the two n where sqrt(2/pi) A sqrt(V_m) = eps.
     """
     scale = deviation_scale(N=N, p=p)
     if scale == 0:  # N = 1: p(1) is one token, and stays so
@@ -163,7 +164,7 @@ def harmless_n_normal(
 
 
 def critical_ratio_limit(*, N: int, p: Floats, eps: float) -> float:
-    """n*/N of partial for generations without end if counts were normal; infinite from u = 1/2."""
+    """n*/N of partial as generations grow, if counts were normal; infinite from u = 1/2."""
     scale = deviation_scale(N=N, p=p)
     u = math.pi / 2 * N * (eps / scale) ** 2 if scale else math.inf
     return u / (1 - 2 * u) if u < 0.5 else math.inf

@@ -126,7 +126,7 @@ def _finished(curves: dict[str, NDArray[Any]], base: Reference) -> Curves:
         "collapse_time": T,
         "absorption_time": np.zeros_like(T),
         "collapsed": (T[:, None] > 0) & (T[:, None] <= m),
-        "truth/laws": base.laws.astype(np.float32),
+        "truth/laws": base.next_token_probs.astype(np.float32),
     }
     if base.retrained is not None:
         found["retrained"] = base.retrained.astype(np.float32)

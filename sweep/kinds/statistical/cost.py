@@ -89,7 +89,7 @@ def memory(cell: Cell) -> int:
     """Bytes of the models of one run and of the loop at work, besides the curves.
 
     Runs are simulated in blocks; a block of many small ones needs little. The
-    loop: words and pool (`models.statistical.kernel.SPLIT` samples a token), ends
+    loop: words and pool (`models.statistical.steps.SPLIT` samples a token), ends
     of slots, some distributions.
     """
     schedule, support = cell.schedule, cell.source.support

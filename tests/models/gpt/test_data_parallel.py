@@ -44,7 +44,7 @@ def fit(shards: int, team: DataParallelGroup | None = None, device: Device = CPU
 
 def assert_same(one: Trainer, other: Trainer) -> None:
     """Every loss so far, every weight, and every moment."""
-    a, b = one.arrays(), other.arrays()
+    a, b = one.state_dict(), other.state_dict()
     assert a.keys() == b.keys()
     for name in a.keys() - {"seconds", "timed"}:
         assert np.array_equal(a[name], b[name]), name
@@ -63,7 +63,7 @@ def assert_no_bit_changes(shards: int, team: DataParallelGroup) -> None:
     while alone.step < alone.steps:
         if alone.step == 3:
             late = fit(shards, team)
-            late.restore(alone.arrays())
+            late.load_state_dict(alone.state_dict())
         for one in filter(None, (alone, together, late)):
             one.advance()
         assert_same(alone, together)
@@ -92,12 +92,12 @@ def test_a_batch_in_shards_is_the_batch_but_for_rounding(shards: int) -> None:
             loss = whole.whole(step)
             slopes = [p.grad.clone() for p in whole.parameters if p.grad is not None]
             model.zero_grad()
-            rows = cut.rows(step, range(shards))
+            rows = cut.shard_gradients(step, range(shards))
             # Both are 32-bit sums of the same terms, 12 x 6 predictions through sums of at most
             # 32 products in each of some 10 layers: k = 72 + 320 roundings of 2^-24 of the terms
             # at most, 2.4e-5 of the largest gradient.
             k = (12 * 6 + 10 * 32) * 2.0**-24
-            torch.testing.assert_close(cut.put(rows), loss, rtol=k, atol=0)
+            torch.testing.assert_close(cut.accumulate(rows), loss, rtol=k, atol=0)
             largest = max(float(slope.abs().max()) for slope in slopes)
             for parameter, slope in zip(cut.parameters, slopes, strict=True):
                 torch.testing.assert_close(parameter.grad, slope, rtol=k, atol=k * largest)
@@ -110,7 +110,7 @@ def test_shards_draw_dropout_of_their_own() -> None:
     plain = GPT(SMALL, S, generator(1))
     with deterministic(CPU):
         for given, dropout, same in ((model, 0.3, False), (plain, 0.0, True)):
-            rows = GradientComputer(given, task(dropout, 2, [7]), CPU).rows(0, range(2))
+            rows = GradientComputer(given, task(dropout, 2, [7]), CPU).shard_gradients(0, range(2))
             assert torch.equal(rows[0], rows[1]) == same
 
 
@@ -169,7 +169,7 @@ def test_a_worker_that_fails_says_why() -> None:
         gradient = GradientComputer(GPT(SMALL, S, generator(1)), task(0.0, 2, [7]), CPU)
         gradient.task = task(0.0, 2, [1])
         with pytest.raises(LostWorkerError, match=r"failed: ValueError: corpus: no document is lo"):
-            team.rows(gradient, 0)
+            team.shard_gradients(gradient, 0)
 
 
 @pytest.fixture(scope="module")

@@ -123,7 +123,7 @@ def test_text_goes_on_from_any_block_and_depends_on_no_other() -> None:
 
 def test_temperature_and_top_k() -> None:
     logits = torch.tensor([[0.0, 1.0, 2.0, 3.0, -1.0]])
-    law = generate._law(logits, replace(SAMPLING, temperature=0.5, top_k=2))
+    law = generate._distribution(logits, replace(SAMPLING, temperature=0.5, top_k=2))
     expected = np.exp(np.array([2.0, 3.0]) / 0.5)
     np.testing.assert_allclose(law[0, 2:4], expected / expected.sum(), rtol=1e-6)
     assert law[0, [0, 1, 4]].sum() == 0
@@ -245,7 +245,7 @@ def test_a_training_goes_on_to_the_same_bits() -> None:
                 first.advance()
             torch.rand(5)  # what else draws from the global generator changes nothing
             second = fit()
-            second.restore(first.arrays())
+            second.load_state_dict(first.state_dict())
             while second.step < second.steps:
                 second.advance()
             assert second.val == whole.val

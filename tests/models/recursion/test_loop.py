@@ -255,7 +255,7 @@ def test_the_markov_source_is_what_it_says() -> None:
     source = markov.fit(TOKENS, len(LETTERS), 3)
     circle = TEXT + TEXT[:3]
     contexts = ["the", "fox", " a ", "ed ", "n t"]
-    laws = markov.law(source, np.array([corpus.encode(c, LETTERS) for c in contexts]))
+    laws = markov.next_token_probs(source, np.array([corpus.encode(c, LETTERS) for c in contexts]))
     for context, law in zip(contexts, laws, strict=True):
         after = [circle[i + 3] for i in range(len(TEXT)) if circle[i : i + 3] == context]
         for k, letter in enumerate(LETTERS):
@@ -273,7 +273,7 @@ def test_the_markov_source_is_what_it_says() -> None:
         assert (np.abs(share - law) <= tolerance).all()
         assert not share[law == 0].any()
     with pytest.raises(ValueError, match="does not occur"):
-        markov.law(source, np.array([corpus.encode("fff", LETTERS)]))
+        markov.next_token_probs(source, np.array([corpus.encode("fff", LETTERS)]))
     # Four letters that the text has somewhere, each of the same loss as counting gives.
     window = corpus.encode("the ", LETTERS)[None]
     assert markov.loss(source, window) == pytest.approx(-np.log(laws[0][window[0, 3]]))

@@ -8,7 +8,7 @@ from scipy.stats import ks_2samp
 
 from models.schedules import Schedule
 from models.source import Source
-from models.statistical import kernel, model, variates
+from models.statistical import model, steps, variates
 from models.theory import moments
 from tests.helpers.bounds import bernstein
 from tests.reference import statistical as reference
@@ -91,8 +91,8 @@ def test_biased_picks_are_rejected() -> None:
     key = (1, 2)
     slow = reference.Draws(key, 0)
     words = np.zeros(403, np.uint32)
-    variates.philox(words, 400, 0, 9, 0, kernel.PHASE_PICK, *key)
-    picked = [variates.below(words[i], bound, i, 9, 0, kernel.PHASE_PICK, *key) for i in range(400)]
+    variates.philox(words, 400, 0, 9, 0, steps.PHASE_PICK, *key)
+    picked = [variates.below(words[i], bound, i, 9, 0, steps.PHASE_PICK, *key) for i in range(400)]
     assert picked == [slow.below(bound, i, 9, reference.PICK) for i in range(400)]
     naive = [int(words[i]) * bound >> 32 for i in range(400)]
     assert picked != naive
