@@ -2,6 +2,7 @@
 
 A kind is a package with modules of these names, each for the room that asks for it:
 
+    config    SECTION, its keys in the group `model`, a `sweep.config.model.ModelSection`
     kind      `from_settings` and `from_params`, which make a `sweep.cells.cell.Kind`
     display   how tables, figures and pages show its cells, see `sweep.report.display`
 
