@@ -108,8 +108,8 @@ class Run:
 class Tracker(Protocol):
     """Every verb raises OutageError where the store does not answer."""
 
-    def start_run(self, identity: RunSpec, *, anew: bool = False) -> StartedRun:
-        """A new run, or the existing one with this key and parent unless `anew`."""
+    def start_run(self, spec: RunSpec, *, always_new: bool = False) -> StartedRun:
+        """A new run, or the existing one with this key and parent unless `always_new`."""
         ...
 
     def log(

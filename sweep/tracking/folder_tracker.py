@@ -18,30 +18,30 @@ class FolderTracker:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def start_run(self, identity: RunSpec, *, anew: bool = False) -> StartedRun:
-        if not anew:
+    def start_run(self, spec: RunSpec, *, always_new: bool = False) -> StartedRun:
+        if not always_new:
             for path, document in self._documents():
                 if (document["kind"], document["parent"], document["key"]) == (
-                    identity.kind, identity.parent, identity.key,
+                    spec.kind, spec.parent, spec.key,
                 ):  # fmt: skip
                     return StartedRun(path.stem, document["start_ms"], new=False)
         run = uuid.uuid4().hex
         self._save(
             run,
             {
-                "key": identity.key,
-                "kind": identity.kind,
-                "name": identity.name,
-                "parent": identity.parent,
-                "start_ms": identity.start_ms,
+                "key": spec.key,
+                "kind": spec.kind,
+                "name": spec.name,
+                "parent": spec.parent,
+                "start_ms": spec.start_ms,
                 "status": "RUNNING",
                 "params": {},
-                "tags": dict(identity.tags),
-                "data": [data.name for data in identity.data],
+                "tags": dict(spec.tags),
+                "data": [data.name for data in spec.data],
                 "points": {},
             },
         )
-        return StartedRun(run, identity.start_ms, new=True)
+        return StartedRun(run, spec.start_ms, new=True)
 
     def log(
         self,
@@ -83,15 +83,14 @@ class FolderTracker:
         self._save(run, document)
 
     def runs(self, parent: str | None, key: str | None = None) -> list[Run]:
-        own: list[Run] = []
+        runs: list[Run] = []
         groups: list[Run] = []
         for path, document in self._documents():
             if document["parent"] == parent:
-                (groups if document["kind"] == "group" else own).append(_row(path.stem, document))
-        rows = [
-            row for row in [*own, *expand(groups, self.download_artifact)] if key in (None, row.key)
-        ]
-        return sorted(rows, key=lambda row: -row.start_ms)
+                (groups if document["kind"] == "group" else runs).append(_run(path.stem, document))
+        runs += expand(groups, self.download_artifact)
+        wanted = (run for run in runs if key in (None, run.key))
+        return sorted(wanted, key=lambda run: -run.start_ms)
 
     def steps(self, run: str, key: str) -> set[int]:
         return {int(step) for step in self._load(run)["points"].get(key, {})}
@@ -105,8 +104,8 @@ class FolderTracker:
 
     def finished(self) -> dict[str, Run]:
         parents = [path.stem for path, document in self._documents() if document["parent"] is None]
-        rows = [row for parent in parents for row in self.runs(parent)]
-        return {row.key: row for row in rows if row.status == "FINISHED"}
+        runs = [run for parent in parents for run in self.runs(parent)]
+        return {run.key: run for run in runs if run.status == "FINISHED"}
 
     def download_artifact(self, run: str, artifact: str, folder: Path) -> Path:
         path = self.folder / run / artifact
@@ -132,7 +131,7 @@ class FolderTracker:
         write_bytes(self.folder / f"{run}.json", json.dumps(document).encode(), safe=False)
 
 
-def _row(run: str, document: dict[str, Any]) -> Run:
+def _run(run: str, document: dict[str, Any]) -> Run:
     """A run as its document has it."""
     last = {name: values[max(values, key=int)] for name, values in document["points"].items()}
     return Run(

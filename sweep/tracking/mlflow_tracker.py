@@ -76,44 +76,44 @@ class MlflowTracker:
             if uri.startswith("sqlite") and not sqlite_file(uri).exists():
                 _create_sqlite(sqlite_file(uri))
             self._client = MlflowClient(tracking_uri=uri)
-            found = self._client.get_experiment_by_name(experiment)
+            stored = self._client.get_experiment_by_name(experiment)
         except MlflowException as error:
             raise StoreError(f"tracking.uri: cannot use {redact(uri)}: {line(error)}") from None
-        if found is not None and found.lifecycle_stage != "active":
+        if stored is not None and stored.lifecycle_stage != "active":
             raise StoreError(
                 f"tracking.experiment: {experiment!r} is deleted in this store; "
                 "restore it in MLflow or give tracking.experiment=NAME"
             )
-        if found is not None and _behind_server(found) and not uri.startswith("http"):
+        if stored is not None and _behind_server(stored) and not uri.startswith("http"):
             raise StoreError(
                 f"tracking.experiment: {experiment!r} has its artifacts behind an MLflow server; "
                 "give that server's address, tracking.uri=http://HOST:PORT"
             )
-        self._experiment = None if found is None else str(found.experiment_id)
+        self._experiment = None if stored is None else str(stored.experiment_id)
 
     @answering()
-    def start_run(self, identity: RunSpec, *, anew: bool = False) -> StartedRun:
-        if not anew and self._experiment is not None:
-            found = next(self._search(identity.kind, identity.parent, identity.key), None)
-            if found is not None:
-                return StartedRun(found.id, found.start_ms, new=False)
+    def start_run(self, spec: RunSpec, *, always_new: bool = False) -> StartedRun:
+        if not always_new and self._experiment is not None:
+            earlier = next(self._search(spec.kind, spec.parent, spec.key), None)
+            if earlier is not None:
+                return StartedRun(earlier.id, earlier.start_ms, new=False)
         if self._experiment is None:
             self._experiment = self._create_experiment()
         tags = {
-            **identity.tags,
-            "sweep.kind": identity.kind,
-            identity.kind: identity.key,
+            **spec.tags,
+            "sweep.kind": spec.kind,
+            spec.kind: spec.key,
             "mlflow.source.name": "sweep",
             "mlflow.source.type": "LOCAL",
         }
-        if identity.parent is not None:
-            tags["mlflow.parentRunId"] = identity.parent
+        if spec.parent is not None:
+            tags["mlflow.parentRunId"] = spec.parent
         run = self._client.create_run(
-            self._experiment, start_time=identity.start_ms, tags=tags, run_name=identity.name
+            self._experiment, start_time=spec.start_ms, tags=tags, run_name=spec.name
         )
-        if identity.data:
-            self._client.log_inputs(run.info.run_id, [_dataset(data) for data in identity.data])
-        return StartedRun(str(run.info.run_id), identity.start_ms, new=True)
+        if spec.data:
+            self._client.log_inputs(run.info.run_id, [_dataset(data) for data in spec.data])
+        return StartedRun(str(run.info.run_id), spec.start_ms, new=True)
 
     def _create_experiment(self) -> str:
         from mlflow.exceptions import MlflowException
@@ -121,10 +121,10 @@ class MlflowTracker:
         try:
             return str(self._client.create_experiment(self._name, _artifact_location(self._uri)))
         except MlflowException:  # another machine may have been faster
-            found = self._client.get_experiment_by_name(self._name)
-            if found is None:
+            experiment = self._client.get_experiment_by_name(self._name)
+            if experiment is None:
                 raise
-            return str(found.experiment_id)
+            return str(experiment.experiment_id)
 
     @answering()
     def log(
@@ -188,7 +188,7 @@ class MlflowTracker:
         if parent is None:
             return list(self._search("sweep", None, key))
         groups = list(self._search("group", parent))
-        members = [row for row in expand(groups, self.download_artifact) if key in (None, row.key)]
+        members = [run for run in expand(groups, self.download_artifact) if key in (None, run.key)]
         return [*self._search("cell", parent, key), *members]
 
     @answering()
@@ -197,18 +197,18 @@ class MlflowTracker:
 
     @answering()
     def running(self, parent: str) -> list[str]:
-        open_ones = "attributes.status = 'RUNNING'"
+        unfinished = "attributes.status = 'RUNNING'"
         kinds = ("cell", "group")
-        return [row.id for kind in kinds for row in self._search(kind, parent, more=open_ones)]
+        return [run.id for kind in kinds for run in self._search(kind, parent, more=unfinished)]
 
     @answering()
     def finished(self) -> dict[str, Run]:
         done = "attributes.status = 'FINISHED'"
-        rows = [
+        runs = [
             *self._search("cell", more=done),
             *expand([*self._search("group")], self.download_artifact),
         ]
-        return {row.key: row for row in rows if row.status == "FINISHED"}
+        return {run.key: run for run in runs if run.status == "FINISHED"}
 
     def download_artifact(self, run: str, artifact: str, folder: Path) -> Path:
         from mlflow.exceptions import MlflowException

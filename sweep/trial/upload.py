@@ -47,7 +47,7 @@ class UploadTarget:
     """Whether cells are logged in groups, see `sweep.tracking.grouped_runs`."""
     spool: Path
     """Folder for results that are not delivered yet."""
-    known: frozenset[str] = frozenset()
+    maybe_logged: frozenset[str] = frozenset()
     """Ids of cells that may have a run already: others are not searched for."""
     failed: frozenset[str] = frozenset()
     """Ids of cells that an earlier attempt logged as FAILED."""
@@ -62,15 +62,15 @@ def passed_on(tags: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in tags.items() if key in OF_ALL_RUNS}
 
 
-def run_spec(cell: Cell, address: UploadTarget, start_ms: int) -> RunSpec:
+def run_spec(cell: Cell, target: UploadTarget, start_ms: int) -> RunSpec:
     return RunSpec(
         key=cell.id,
         kind="cell",
         name=cell.name,
-        parent=address.parent,
+        parent=target.parent,
         start_ms=start_ms,
-        tags=address.tags,
-        data=(dataset_of(cell),) if address.data else (),
+        tags=target.tags,
+        data=(dataset_of(cell),) if target.data else (),
     )
 
 
@@ -86,89 +86,88 @@ def log_points(cell: Cell, run: StartedRun, points: Sequence[Point], tracker: Tr
 
 
 def upload(
-    cell: Cell, result: spool.Result, address: UploadTarget, tracker: Tracker, *, anew: bool = False
+    cell: Cell, result: spool.Result, target: UploadTarget, tracker: Tracker, *, new: bool = False
 ) -> None:
     """Log a result and forget it. Raises OutageError if the store does not answer.
 
-    anew: the cell has no run for certain, so none is searched for.
+    new: the cell has no run for certain, so none is searched for.
     """
     theory = theory_of(cell)
-    run = tracker.start_run(run_spec(cell, address, result.start_ms), anew=anew)
-    points = summary.points(cell, result.curves, theory, address.most_steps)
+    run = tracker.start_run(run_spec(cell, target, result.start_ms), always_new=new)
+    points = summary.points(cell, result.curves, theory, target.most_steps)
     points += summary.totals(cell, result.curves, theory)
     log_points(cell, run, points, tracker)
-    tracker.log_artifact(run.id, spool.curves_file(address.spool, cell.id))
-    for path in cell.kind.files(result.curves, address.spool / cell.id):
+    tracker.log_artifact(run.id, spool.curves_file(target.spool, cell.id))
+    for path in cell.kind.files(result.curves, target.spool / cell.id):
         tracker.log_artifact(run.id, path)
     # The end, too, is derived from what is stored, so that a replay is equal.
     end_ms = run.start_ms + max(1, round(1000 * result.seconds))
-    tags: dict[str, str | None] = {"error": None} if cell.id in address.failed else {}
+    tags: dict[str, str | None] = {"error": None} if cell.id in target.failed else {}
     if result.notes:
         tags["notes"] = "; ".join(result.notes)[:LONGEST_NOTES]
     tracker.end_run(run.id, "FINISHED", end_ms=end_ms, tags=tags)
-    spool.remove(address.spool, cell.id)
+    spool.remove(target.spool, cell.id)
 
 
 def upload_group(
-    members: Sequence[tuple[Cell, str | None]], address: UploadTarget, tracker: Tracker
+    members: Sequence[tuple[Cell, str | None]], target: UploadTarget, tracker: Tracker
 ) -> None:
     """Log cells as one run, those with a traceback as failed, and forget them.
 
     Raises OutageError if the store does not answer.
     """
-    rows, results = [], {}
+    runs, results = [], {}
     for cell, trace in members:
-        result = spool.read(address.spool, cell.id) if trace is None else None
+        result = spool.read(target.spool, cell.id) if trace is None else None
         if result is None:
             error = (trace or "its result cannot be read").strip().splitlines()[-1][:500]
-            rows.append(member_of_group(cell, [], "FAILED", {"error": error}))
+            runs.append(member_of_group(cell, [], "FAILED", {"error": error}))
             continue
         results[cell.id] = result
         theory = theory_of(cell)
         points = summary.points(cell, result.curves, theory, most=2)
         points += summary.totals(cell, result.curves, theory)
-        rows.append(member_of_group(cell, points, "FINISHED", {}))
+        runs.append(member_of_group(cell, points, "FINISHED", {}))
     start_ms = min((result.start_ms for result in results.values()), default=now_ms())
-    key = hashlib.sha256(" ".join(row.key for row in rows).encode()).hexdigest()[:12]
+    key = hashlib.sha256(" ".join(run.key for run in runs).encode()).hexdigest()[:12]
     name = f"{groups.name(members[0][0])}, {len(members)} cells"
     run = tracker.start_run(
         RunSpec(
             key=key,
             kind="group",
             name=name,
-            parent=address.parent,
+            parent=target.parent,
             start_ms=start_ms,
-            tags=address.tags,
+            tags=target.tags,
             data=datasets_of([cell for cell, _ in members]),
         )
     )
-    params = {k: v for k, v in rows[0].params.items() if all(r.params.get(k) == v for r in rows)}
-    tracker.log(run.id, grouped_runs.points(rows), start_ms=run.start_ms, params=params)
-    with tempfile.TemporaryDirectory(dir=address.spool) as folder:
+    params = {k: v for k, v in runs[0].params.items() if all(r.params.get(k) == v for r in runs)}
+    tracker.log(run.id, grouped_runs.points(runs), start_ms=run.start_ms, params=params)
+    with tempfile.TemporaryDirectory(dir=target.spool) as folder:
         for cell_id in results:
             file = Path(folder) / f"{cell_id}.npz"
-            os.link(spool.curves_file(address.spool, cell_id), file)
+            os.link(spool.curves_file(target.spool, cell_id), file)
             tracker.log_artifact(run.id, file, "curves")
         for cell, trace in members:
             if trace is not None:
                 file = Path(folder) / f"{cell.id}.txt"
                 file.write_text(trace)
                 tracker.log_artifact(run.id, file, grouped_runs.TRACEBACKS)
-        for path in reversed(
-            grouped_runs.write(Path(folder), rows)
-        ):  # what is read back comes last
+        # What is read back comes last.
+        for path in reversed(grouped_runs.write(Path(folder), runs)):
             tracker.log_artifact(run.id, path)
     end_ms = run.start_ms + max(1, round(1000 * sum(r.seconds for r in results.values())))
-    whole = len(results) == len(rows)
-    tracker.end_run(run.id, "FINISHED" if whole else "FAILED", end_ms=end_ms)
+    complete = len(results) == len(runs)
+    tracker.end_run(run.id, "FINISHED" if complete else "FAILED", end_ms=end_ms)
     for cell, _ in members:
-        spool.remove(address.spool, cell.id)
+        spool.remove(target.spool, cell.id)
 
 
-def log_failure(cell: Cell, address: UploadTarget, tracker: Tracker, trace: str) -> None:
+def log_failure(cell: Cell, target: UploadTarget, tracker: Tracker, trace: str) -> None:
     """Log a cell as FAILED, with the traceback as an artifact."""
     now = now_ms()
-    run = tracker.start_run(run_spec(cell, address, now))
+    run = tracker.start_run(run_spec(cell, target, now))
     tracker.log(run.id, [], start_ms=run.start_ms, params=cell.params)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "traceback.txt"
@@ -187,7 +186,7 @@ Ended = tuple[Cell, str | None]
 class UploadQueue:
     """Results on their way to the store, in order."""
 
-    address: UploadTarget
+    target: UploadTarget
     tracker: Tracker
     waiting: deque[Ended] = field(default_factory=deque)
     _tried: set[str] = field(default_factory=set)
@@ -202,7 +201,7 @@ class UploadQueue:
         """Send what waits, if the store answers; yields each cell with the trace it failed with."""
         while self.waiting and time.monotonic() >= self._next_try:
             try:
-                yield self._send_one()
+                yield self._send_first()
             except OutageError as error:
                 self._wait(error)
 
@@ -210,7 +209,7 @@ class UploadQueue:
         """The same, all that waits as one group."""
         if self.waiting and time.monotonic() >= self._next_try:
             try:
-                upload_group(list(self.waiting), self.address, self.tracker)
+                upload_group(list(self.waiting), self.target, self.tracker)
             except OutageError as error:
                 self._wait(error)
             else:
@@ -220,36 +219,36 @@ class UploadQueue:
     def _wait(self, error: OutageError) -> None:
         self.reason, self._next_try = str(error), time.monotonic() + RETRY_SECONDS
 
-    def _send_one(self) -> Ended:
+    def _send_first(self) -> Ended:
         cell, trace = self.waiting[0]
-        anew = cell.id not in self.address.known and cell.id not in self._tried
+        new = cell.id not in self.target.maybe_logged and cell.id not in self._tried
         # A long cell has been logged as it went.
-        anew = anew and spool.started(self.address.spool, cell.id) is None
+        new = new and spool.started(self.target.spool, cell.id) is None
         self._tried.add(cell.id)  # even one that failed may have made a run
         if trace is None:
-            result = spool.read(self.address.spool, cell.id)
+            result = spool.read(self.target.spool, cell.id)
             try:
                 if result is None:
                     raise RuntimeError("the result cannot be read back from the spool")
-                upload(cell, result, self.address, self.tracker, anew=anew)
+                upload(cell, result, self.target, self.tracker, new=new)
             except OutageError:
                 raise
             except Exception:  # the store refuses this one: say so in its stead
                 trace = traceback.format_exc()
                 self.waiting[0] = cell, trace
         if trace is not None:
-            log_failure(cell, self.address, self.tracker, trace)
+            log_failure(cell, self.target, self.tracker, trace)
         self.waiting.popleft()
         return cell, trace
 
     def finish(self) -> Iterator[Ended | None]:
         """Send the rest, as long as patience lasts; None: nothing could be sent for a while."""
-        deadline = time.monotonic() + self.address.patience
+        deadline = time.monotonic() + self.target.patience
         while self.waiting:
             before = len(self.waiting)
-            yield from self.send_group() if self.address.grouped else self.send()
+            yield from self.send_group() if self.target.grouped else self.send()
             if len(self.waiting) < before:
-                deadline = time.monotonic() + self.address.patience
+                deadline = time.monotonic() + self.target.patience
             elif time.monotonic() > deadline:
                 return
             if self.waiting:
@@ -259,12 +258,12 @@ class UploadQueue:
 
 def leftovers(folder: Path) -> Mapping[str, list[Cell]]:
     """Run id of a sweep -> its cells that are computed and not delivered, below a spool folder."""
-    found: dict[str, list[Cell]] = {}
+    waiting: dict[str, list[Cell]] = {}
     for note in sorted(folder.glob("*/*/result.json"), key=lambda path: path.stat().st_mtime):
         params = spool.params(note)
         if params is not None:
-            found.setdefault(note.parent.parent.name, []).append(cell_from_params(params))
-    return found
+            waiting.setdefault(note.parent.parent.name, []).append(cell_from_params(params))
+    return waiting
 
 
 def member_of_group(

@@ -35,13 +35,13 @@ from sweep.trial.upload import UploadQueue, UploadTarget, log_points, run_spec
 class Job:
     """What all cells of a sweep share; travels to workers."""
 
-    address: UploadTarget
+    target: UploadTarget
     """Where results go."""
     workspace: Workspace
     """Where cells are computed, and what they may use."""
     limit_seconds: float | None = None
     """A cell that takes longer fails; None: no limit."""
-    donors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    cached_curves: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Cell id -> run and artifact with the curves of a cell that another sweep has finished."""
     driver: int = 0
     """Process id of the driver, if it is on this machine; a worker without it stops."""
@@ -81,14 +81,14 @@ def run_cells(
     it finished is not run again. at: told of each cell before it is computed.
     """
     before = before or {}
-    failed = {key for key, row in before.items() if row.status == "FAILED"}
-    address = replace(
-        job.address,
-        failed=job.address.failed | failed,
-        known=job.address.known | before.keys(),
+    failed = {key for key, run in before.items() if run.status == "FAILED"}
+    target = replace(
+        job.target,
+        failed=job.target.failed | failed,
+        maybe_logged=job.target.maybe_logged | before.keys(),
     )
-    queue = UploadQueue(address=address, tracker=tracker)
-    units = groups.split(cells) if address.grouped else [list(cells)]
+    queue = UploadQueue(target=target, tracker=tracker)
+    units = groups.split(cells) if target.grouped else [list(cells)]
     last = {unit[-1].id for unit in units}
     for cell in itertools.chain(*units):
         if job.driver and not Path(f"/proc/{job.driver}").exists() and Path("/proc/self").exists():
@@ -103,7 +103,7 @@ def run_cells(
             queue.add(cell, traceback.format_exc())
         else:
             queue.add(cell)
-        if not address.grouped:
+        if not target.grouped:
             yield from map(_outcome, queue.send())
         elif cell.id in last:
             yield from _waited(queue)
@@ -151,11 +151,11 @@ def _computed(
     cell: Cell, job: Job, tracker: Tracker, compute: Compute
 ) -> Generator[CellProgress, None, None]:
     """Put the result of a cell into the spool, unless it is there."""
-    folder = job.address.spool
+    folder = job.target.spool
     if spool.read(folder, cell.id) is not None:
         return
     start_ms, start = now_ms(), time.perf_counter()
-    curves = _from_donor(cell, job, tracker)
+    curves = _cached(cell, job, tracker)
     notes: tuple[str, ...] = ()
     if curves is None:
         with _limited(job.limit_seconds):  # what is computed already has no limit
@@ -179,30 +179,30 @@ def _watched(
     times derive from the start of the cell's run.
     """
     notes: dict[str, None] = {}
-    folder = job.address.spool
+    folder = job.target.spool
     while True:
         try:
-            advance = next(work)
+            progress = next(work)
         except StopIteration as end:
             return end.value, tuple(notes)
-        notes |= dict.fromkeys(advance.notes)
-        if advance.curves is not None:
+        notes |= dict.fromkeys(progress.notes)
+        if progress.curves is not None:
             start_ms = spool.started(folder, cell.id)
             if start_ms is None:
                 start_ms = now_ms()
                 spool.start(folder, cell.id, start_ms)
-            points = summary.points(cell, advance.curves, theory_of(cell), job.address.most_steps)
+            points = summary.points(cell, progress.curves, theory_of(cell), job.target.most_steps)
             with contextlib.suppress(OutageError):  # all is sent again when the cell has ended
-                run = tracker.start_run(run_spec(cell, job.address, start_ms))
+                run = tracker.start_run(run_spec(cell, job.target, start_ms))
                 log_points(cell, run, points, tracker)
-        yield advance
+        yield progress
 
 
-def _from_donor(cell: Cell, job: Job, tracker: Tracker) -> Curves | None:
+def _cached(cell: Cell, job: Job, tracker: Tracker) -> Curves | None:
     """The curves that another sweep has stored for this very cell, if they can be read."""
-    if cell.id not in job.donors:
+    if cell.id not in job.cached_curves:
         return None
-    run, artifact = job.donors[cell.id]
+    run, artifact = job.cached_curves[cell.id]
     with tempfile.TemporaryDirectory() as folder:
         try:
             return arrays.load(tracker.download_artifact(run, artifact, Path(folder)))

@@ -49,13 +49,13 @@ class Shaky(FolderTracker):
         self.left = calls
         self.order: list[str] = []
 
-    def start_run(self, identity: RunSpec, *, anew: bool = False) -> StartedRun:
-        if identity.kind == "cell":
+    def start_run(self, spec: RunSpec, *, always_new: bool = False) -> StartedRun:
+        if spec.kind == "cell":
             if self.left > 0:
                 self.left -= 1
                 raise OutageError("no answer")
-            self.order.append(identity.key)
-        return super().start_run(identity, anew=anew)
+            self.order.append(spec.key)
+        return super().start_run(spec, always_new=always_new)
 
     def log_artifact(self, run: str, path: Path, folder: str | None = None) -> None:
         if self.left == -1:  # a run has been made, and its answer was lost
@@ -98,7 +98,7 @@ def test_what_cannot_be_delivered_waits_and_says_so(tmp_path: Path) -> None:
 
     def counted(cell: Cell, job: Job) -> Any:
         computed.append(cell.id)
-        return (yield from simulate(cell, job.address.spool))
+        return (yield from simulate(cell, job.target.spool))
 
     assert not [e for e in run_cells(CELLS, given, tracker, compute=counted)
                 if isinstance(e, Outcome) and e.error]  # fmt: skip
@@ -111,7 +111,7 @@ def test_a_cell_that_takes_too_long_fails_alone(tmp_path: Path) -> None:
             while True:
                 yield CellProgress(cell=cell.id, what="hangs", share=0.0)
                 time.sleep(0.01)  # as a computation that never ends
-        return (yield from simulate(cell, job.address.spool))
+        return (yield from simulate(cell, job.target.spool))
 
     tracker = FolderTracker(tmp_path / "runs")
     given = replace(job(tracker, tmp_path, 0.0), limit_seconds=0.5)
@@ -237,7 +237,7 @@ def test_deliver_sends_what_waits_in_a_local_store(tmp_path: Path) -> None:
     folder = tmp_path / "mlflow-state" / "spool" / parent.id
     for cell in cells:
         given = job_at(UploadTarget(parent=parent.id, spool=folder))
-        work = simulate(cell, given.address.spool)
+        work = simulate(cell, given.target.spool)
         while True:
             try:
                 next(work)
