@@ -11,7 +11,7 @@ def parse(arguments: Sequence[str], defaults: Mapping[str, str]) -> dict[str, st
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if key not in defaults or not equals:
-            allowed = ", ".join(f"{known}=.." for known in defaults)
+            allowed = ", ".join(f"{name}=.." for name in defaults)
             raise ConfigError(f"{argument}: allowed: {allowed}{nearest(key, defaults)}")
         options[key] = value
     return options

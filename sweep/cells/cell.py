@@ -166,9 +166,9 @@ class Cell:
             if axis.of == "schedule" and getattr(self.schedule, axis.name) is not None
         ]
         kept = [("reuse", "kept")] if self.schedule.reuse else []
-        own = list(self.kind.words(self))
-        axes = [word for word in own if word[0] in AXES]
-        rest = [word for word in own if word[0] not in AXES]
+        added = list(self.kind.words(self))
+        axes = [word for word in added if word[0] in AXES]
+        rest = [word for word in added if word[0] not in AXES]
         return (("schedule", self.schedule.name), *values, *axes, *kept, *rest)
 
     @property

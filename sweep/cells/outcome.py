@@ -27,7 +27,7 @@ class Stage(NamedTuple):
     """How far a cell at work is; what of an `CellProgress` comes back to the driver."""
 
     share: float
-    found: float
+    cached: float
     what: str
 
 
@@ -41,7 +41,7 @@ class CellProgress:
     """What it is doing, for people."""
     share: float
     """How much of the cell is done, in [0, 1]."""
-    found: float = 0.0
+    cached: float = 0.0
     """How much of it was there when this process began, or was made by another."""
     curves: Curves | None = None
     """All generations so far, when one has ended."""
@@ -50,4 +50,4 @@ class CellProgress:
 
     @property
     def stage(self) -> Stage:
-        return Stage(share=self.share, found=self.found, what=self.what)
+        return Stage(share=self.share, cached=self.cached, what=self.what)

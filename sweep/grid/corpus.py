@@ -41,10 +41,10 @@ def fetch(settings: Settings) -> str | None:
         raise ConfigError(f"corpus.path: {path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise ConfigError(f"corpus.path: {path}: {error}") from None
-    found = hashlib.sha256(content).hexdigest()
-    if wanted.sha256 is not None and found != wanted.sha256.lower():
+    digest = hashlib.sha256(content).hexdigest()
+    if wanted.sha256 is not None and digest != wanted.sha256.lower():
         raise ConfigError(
-            f"corpus.path: {path} has SHA-256 {found}; allowed: {wanted.sha256}; "
+            f"corpus.path: {path} has SHA-256 {digest}; allowed: {wanted.sha256}; "
             "remove the file to download it again, or set corpus.sha256"
         )
     return text
@@ -85,10 +85,10 @@ def _download(url: str, path: Path, sha256: str | None) -> None:
     except requests.RequestException as error:
         reason = type(error).__name__
         raise ConfigError(f"corpus.url: {url} cannot be had ({reason}); {remedy}") from None
-    found = hashlib.sha256(answer.content).hexdigest()
-    if sha256 is not None and found != sha256.lower():
+    digest = hashlib.sha256(answer.content).hexdigest()
+    if sha256 is not None and digest != sha256.lower():
         raise ConfigError(
-            f"corpus.url: {url} gave a text with SHA-256 {found}; expected {sha256}; {remedy}"
+            f"corpus.url: {url} gave a text with SHA-256 {digest}; expected {sha256}; {remedy}"
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,5 +21,5 @@ def datasets_of(cells: Sequence[Cell]) -> list[DatasetInfo]:
     first: dict[object, Cell] = {}
     for cell in cells:
         first.setdefault((cell.source, cell.kind), cell)
-    found = {data.digest: data for data in map(dataset_of, first.values())}
-    return list(found.values())[:MOST]
+    by_digest = {data.digest: data for data in map(dataset_of, first.values())}
+    return list(by_digest.values())[:MOST]

@@ -31,16 +31,16 @@ def points(cell: Cell, curves: Curves, theory: Theory, most: int = MOST_STEPS) -
         rows[f"{name}/mean"] = curves[name][:, at - 1].mean(0)
     rows |= cell.kind.rows(cell, curves, at)
     rows["collapsed/fraction"] = curves["collapsed"][:, at - 1].mean(0)
-    for name, law in theory.curves.items():
-        rows[name] = law[at - 1]
-    found = [
+    for name, curve in theory.curves.items():
+        rows[name] = curve[at - 1]
+    sent = [
         Point(key, int(m), float(value))
         for key, row in rows.items()
         for m, value in zip(at, row, strict=True)
         if np.isfinite(value)
     ]
     start = cell.kind.at_start(curves)
-    return [*found, *(Point(key, 0, value) for key, value in start.items())]
+    return [*sent, *(Point(key, 0, value) for key, value in start.items())]
 
 
 def totals(cell: Cell, curves: Curves, theory: Theory) -> list[Point]:

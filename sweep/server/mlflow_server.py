@@ -249,8 +249,8 @@ def _mlflow(server: Server) -> tuple[int, str] | None:
     try:
         pid, address = server.pid.read_text().split()
         # Numbers are used again; the command line tells whose it is.
-        found = str(server.artifacts) in psutil.Process(int(pid)).cmdline()
-        return (int(pid), address) if found else None
+        ours = str(server.artifacts) in psutil.Process(int(pid)).cmdline()
+        return (int(pid), address) if ours else None
     except (OSError, ValueError, psutil.Error):
         return None
 

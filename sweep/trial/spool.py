@@ -16,7 +16,7 @@ from sweep.cells.outcome import Curves
 from sweep.results.arrays import load, save
 from sweep.storage.atomic import replace_file
 
-DEAR_SECONDS = 1.0
+EXPENSIVE_SECONDS = 1.0
 """What took longer to compute is forced to the disk, milliseconds; a torn file is computed anew."""
 
 
@@ -36,7 +36,7 @@ class Result:
 def write(folder: Path, cell: str, result: Result, params: Mapping[str, str]) -> None:
     """Store a result under the cell's id; params: what the cell is, for who finds it here."""
     (folder / cell).mkdir(parents=True, exist_ok=True)
-    safe = result.seconds > DEAR_SECONDS
+    safe = result.seconds > EXPENSIVE_SECONDS
     save(curves_file(folder, cell), result.curves, safe=safe)
     note = {
         "start_ms": result.start_ms, "seconds": result.seconds, "notes": result.notes,

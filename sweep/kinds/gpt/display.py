@@ -80,9 +80,9 @@ def _number(values: Mapping[str, float], metric: str, digits: int, missing: str 
     return f"{values[metric]:#.{digits}g}" if metric in values else missing
 
 
-def _deviation(name: str, entry: CellRun) -> Number:
+def _deviation(name: str, cell_run: CellRun) -> Number:
     """The deviation of a GPT at the end; with one run the error is that over contexts."""
-    metrics, cell = entry.run.metrics, entry.cell
+    metrics, cell = cell_run.run.metrics, cell_run.cell
     assert isinstance(cell.kind, Gpt)
     several = "deviation/se" in metrics
     return Number(
@@ -97,27 +97,27 @@ def _deviation(name: str, entry: CellRun) -> Number:
     )
 
 
-def against_control(name: str, entry: CellRun, entries: Sequence[CellRun]) -> list[Number]:
+def against_control(name: str, cell_run: CellRun, cell_runs: Sequence[CellRun]) -> list[Number]:
     """The deviation beside the control's, and sigma."""
-    own, metrics = _deviation(name, entry), entry.run.metrics
+    deviation, metrics = _deviation(name, cell_run), cell_run.run.metrics
     sigma = replace(
-        own,
+        deviation,
         quantity="sigma",
-        symbol=f"sigma_{entry.cell.generations}",
+        symbol=f"sigma_{cell_run.cell.generations}",
         mean=metrics["sigma/mean"],
         se=metrics.get("sigma/se"),
         contexts=False,
     )
-    found = next((e for e in entries if _is_control(e, entry.cell)), None)
-    control = None if found is None else _deviation("control", found)
-    return [sigma, replace(own, control=control)]
+    arm = next((other for other in cell_runs if _is_control(other, cell_run.cell)), None)
+    control = None if arm is None else _deviation("control", arm)
+    return [sigma, replace(deviation, control=control)]
 
 
-def _is_control(entry: CellRun, cell: Cell) -> bool:
+def _is_control(cell_run: CellRun, cell: Cell) -> bool:
     """Whether it is the control of a cell: as much real text from the start, and the same p(1)."""
-    other = entry.cell
+    other = cell_run.cell
     return (
-        entry.run.status == "FINISHED"
+        cell_run.run.status == "FINISHED"
         and other.schedule.name == "real"
         and cell.schedule.name != "real"
         and isinstance(other.kind, Gpt)

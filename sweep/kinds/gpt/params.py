@@ -10,19 +10,20 @@ from models.gpt.config import Measure, Network, Recipe, Sampling, Training
 SECTIONS: dict[str, type] = {
     "network": Network, "training": Training, "sampling": Sampling, "measure": Measure,
 }  # fmt: skip
-OWN = {"corpus": "corpus", "digest": "corpus.digest", "truth": "corpus.truth"}
-OWN |= {"order": "corpus.order"}
+CORPUS_PARAMS = {
+    "corpus": "corpus", "digest": "corpus.digest", "truth": "corpus.truth", "order": "corpus.order",
+}  # fmt: skip
 """Field of a recipe -> name of its param."""
 
 
-def recipe_params(made: Recipe) -> dict[str, Any]:
+def recipe_params(recipe: Recipe) -> dict[str, Any]:
     """As params of a run: `training.steps` and so on; the temperature, an axis, by its own name."""
-    found: dict[str, Any] = {param: getattr(made, name) for name, param in OWN.items()}
+    params: dict[str, Any] = {param: getattr(recipe, name) for name, param in CORPUS_PARAMS.items()}
     for section in SECTIONS:
-        part = getattr(made, section)
-        found |= {f"{section}.{f.name}": getattr(part, f.name) for f in fields(part)}
-    found["temperature"] = found.pop("sampling.temperature")
-    return found
+        part = getattr(recipe, section)
+        params |= {f"{section}.{f.name}": getattr(part, f.name) for f in fields(part)}
+    params["temperature"] = params.pop("sampling.temperature")
+    return params
 
 
 def recipe_from_params(params: Mapping[str, str]) -> Recipe:
@@ -37,7 +38,7 @@ def recipe_from_params(params: Mapping[str, str]) -> Recipe:
             **{name: _read(params.get(param), hints[name]) for name, param in names.items()}
         )
     hints = get_type_hints(Recipe)
-    parts |= {name: _read(params.get(param), hints[name]) for name, param in OWN.items()}
+    parts |= {name: _read(params.get(param), hints[name]) for name, param in CORPUS_PARAMS.items()}
     return Recipe(**parts)
 
 

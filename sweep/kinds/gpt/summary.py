@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-OWN = {
+CURVE_METRICS = {
     "loss/val": "loss/val", "loss/val_best": "loss/val_best", "loss/train": "loss/train",
     "self_perplexity": "self_perplexity/mean", "deviation/se_contexts": "deviation/se_contexts",
 }  # fmt: skip
@@ -32,7 +32,7 @@ def stopped(stop_below: float | None, curves: Mapping[str, NDArray[Any]]) -> boo
 
 def rows(curves: Curves, *, speeds: bool) -> dict[str, NDArray[np.float64]]:
     """Metric -> its value at each generation, (M,)."""
-    names = OWN | {name: name for name in curves if name.startswith("distinct_n/")}
+    names = CURVE_METRICS | {name: name for name in curves if name.startswith("distinct_n/")}
     if speeds:
         names |= dict(zip(SPEEDS, SPEEDS, strict=True))
     return {metric: curves[name].mean(axis=0) for name, metric in names.items()}
@@ -40,8 +40,8 @@ def rows(curves: Curves, *, speeds: bool) -> dict[str, NDArray[np.float64]]:
 
 def at_truth(curves: Curves) -> dict[str, float]:
     """Metric -> its value at p(0)."""
-    found = {f"{name}/mean": float(curves[f"truth/{name}"]) for name in sorted(AT_TRUTH)}
-    return found | {"loss/val": float(curves["truth/loss/val"])}
+    metrics = {f"{name}/mean": float(curves[f"truth/{name}"]) for name in sorted(AT_TRUTH)}
+    return metrics | {"loss/val": float(curves["truth/loss/val"])}
 
 
 def spread(curves: Curves, *, renewed: bool) -> dict[str, float]:
@@ -56,19 +56,19 @@ def spread(curves: Curves, *, renewed: bool) -> dict[str, float]:
     replicates, or those of other generations where all are trained like p(1)
     (`renewed`: schedule real); else the last is absent.
     """
-    found: dict[str, float] = {}
-    laws = curves["laws"].astype(np.float64)
+    metrics: dict[str, float] = {}
+    distributions = curves["laws"].astype(np.float64)
     retraining = 0.0
     if "retrained" in curves:
-        apart = laws[:, 0] - curves["retrained"]
-        found["deviation/retrained"] = float(curves["deviation/retrained"].mean())
+        apart = distributions[:, 0] - curves["retrained"]
+        metrics["deviation/retrained"] = float(curves["deviation/retrained"].mean())
         retraining = float((apart**2).sum(axis=2).mean()) / 2
-        found["spread/retraining"] = retraining**0.5
-    others = laws.transpose(1, 0, 2, 3) if renewed else laws[:, :1]
+        metrics["spread/retraining"] = retraining**0.5
+    others = distributions.transpose(1, 0, 2, 3) if renewed else distributions[:, :1]
     if "retrained" in curves and len(others) > 1:
         both = float(others.var(axis=0, ddof=1).sum(axis=-1).mean())
-        found["spread/corpus"] = max(0.0, both - retraining) ** 0.5
-    return found
+        metrics["spread/corpus"] = max(0.0, both - retraining) ** 0.5
+    return metrics
 
 
 def spread_in_words(metrics: Mapping[str, float]) -> str:

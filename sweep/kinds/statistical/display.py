@@ -70,12 +70,12 @@ class Statistical:
 DISPLAY = Statistical()
 
 
-def against_theory(name: str, entry: CellRun) -> list[Number]:
+def against_theory(name: str, cell_run: CellRun) -> list[Number]:
     """sigma, the deviation and the collapse time of the last generation, with exact values."""
-    metrics, cell = entry.run.metrics, entry.cell
+    metrics, cell = cell_run.run.metrics, cell_run.cell
     R, M = cell.replicates, cell.generations
     collapsed = metrics.get("collapsed/fraction", 0.0)
-    found = [
+    numbers = [
         Number(
             id=cell.id,
             cell=name,
@@ -95,7 +95,7 @@ def against_theory(name: str, entry: CellRun) -> list[Number]:
     kind = "restricted_" if censored else ""
     if f"collapse_time/{kind}mean" in metrics:
         spread = metrics.get(f"collapse_time/{kind}std")
-        found.append(
+        numbers.append(
             Number(
                 id=cell.id,
                 cell=name,
@@ -108,4 +108,4 @@ def against_theory(name: str, entry: CellRun) -> list[Number]:
                 normal=not censored or R - censored >= FEW,  # min(T, M) is M in the others
             )
         )
-    return found
+    return numbers

@@ -44,7 +44,7 @@ def simulate(
 
     path = folder / cell.id / "checkpoint.npz"
     finished, state, records = _load(path)
-    found: float | None = None
+    cached: float | None = None
     last_saved = time.monotonic()
     for first, count in _blocks(cell):
         if first < sum(len(block["collapse_time"]) for block in finished):
@@ -58,15 +58,15 @@ def simulate(
         )
         state = state or statistical.init(setting)
         for generations in _steps(cell, count, state.m):
-            if found is None:
-                found = (first + count * state.m / cell.generations) / cell.replicates
+            if cached is None:
+                cached = (first + count * state.m / cell.generations) / cell.replicates
             state, record = statistical.step(setting, state, generations)
             records.append(record)
             share = (first + count * state.m / cell.generations) / cell.replicates
             what = f"generation {state.m}/{cell.generations}"
             if count < cell.replicates:
                 what += f" of runs {first}-{first + count - 1}"
-            yield CellProgress(cell=cell.id, what=what, share=share, found=found)
+            yield CellProgress(cell=cell.id, what=what, share=share, cached=cached)
             if time.monotonic() - last_saved > checkpoint_seconds:
                 records = [joined(records, axis=1)]
                 _save(path, finished, state, records[0])
@@ -93,8 +93,8 @@ def _blocks(cell: Cell) -> Iterator[tuple[int, int]]:
 
 def _steps(cell: Cell, replicates: int, m: int) -> Iterator[int]:
     """Generations of each step from generation m to the horizon."""
-    dearest = max(cost.generation_seconds(cell, t) for t in (1, cell.generations))
-    size = max(1, min(STEP_GENERATIONS, int(STEP_SECONDS / (replicates * dearest))))
+    slowest = max(cost.generation_seconds(cell, t) for t in (1, cell.generations))
+    size = max(1, min(STEP_GENERATIONS, int(STEP_SECONDS / (replicates * slowest))))
     while m < cell.generations:
         yield min(size, cell.generations - m)
         m += size

@@ -45,10 +45,10 @@ def expectation(criterion: str, cell: Cell) -> Callable[[int], float] | None:
     if criterion == "sigma":
 
         def sigma(n: int) -> float:
-            found = theory_of(replace(cell, schedule=replace(cell.schedule, n=n)), deviation=0)
-            if "sigma/exact" not in found.curves:
+            theory = theory_of(replace(cell, schedule=replace(cell.schedule, n=n)), deviation=0)
+            if "sigma/exact" not in theory.curves:
                 raise ValueError(f"n: got {n}; S_m would take too long")
-            return float(found.curves["sigma/exact"][-1]) / S0
+            return float(theory.curves["sigma/exact"][-1]) / S0
 
         return sigma
     return None
