@@ -1,4 +1,4 @@
-"""A tracker that keeps its runs as JSON in a folder: for tests, and for `tracking=memory`."""
+"""A tracker that stores runs as JSON files, for tests and for `tracking=memory`."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from sweep.tracking.grouped_runs import expand
 
 
 class FolderTracker:
-    """See `sweep.tracking.base.Tracker`. One process writes a given run at a time."""
+    """See `sweep.tracking.base.Tracker`. Only one process may write a run at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -69,7 +69,7 @@ class FolderTracker:
         self._save(run, document)
 
     def describe(self, text: str) -> None:
-        """A folder has no pages."""
+        """Do nothing: a folder has no pages."""
 
     def arrange(self, views: Mapping[str, str]) -> str:
         return ""
@@ -114,7 +114,7 @@ class FolderTracker:
         return path
 
     def points(self, run: str) -> dict[str, dict[int, float]]:
-        """Everything logged: metric -> step -> value."""
+        """Return everything that was logged: metric -> step -> value."""
         stored = self._load(run)["points"]
         return {name: {int(m): v for m, v in values.items()} for name, values in stored.items()}
 
@@ -132,7 +132,7 @@ class FolderTracker:
 
 
 def _run(run: str, document: dict[str, Any]) -> Run:
-    """A run as its document has it."""
+    """Build a run from its document."""
     last = {name: values[max(values, key=int)] for name, values in document["points"].items()}
     return Run(
         id=run,

@@ -1,9 +1,9 @@
-"""`tracking.detail=group`: one run for many cells, for grids that would bury the MLflow UI.
+"""`tracking.detail=group`: one run for many cells, for grids that would swamp the MLflow UI.
 
-A group is a series of cells that differ in n alone, or a part of a long one. Its
-run has the last value of every metric with n as the step, so that the UI draws
-metrics against n; `cells.csv` to look at; `cells.json` and `curves/ID.npz`, from
-which the cells are read back as if each had a run of its own.
+A group is a series of cells that differ in n alone, or a part of a long series. Its
+run stores the last value of every metric with n as the step, so that the UI draws
+metrics against n; `cells.csv` for people; and `cells.json` and `curves/ID.npz`, from
+which the cells are read back as if each had its own run.
 """
 
 import csv
@@ -17,11 +17,11 @@ from sweep.tracking.base import Point, Run
 
 TABLE = "cells.json"
 TRACEBACKS = "tracebacks"
-"""Folder of the artifacts with the tracebacks of failed cells, by id."""
+"""Artifact folder with the tracebacks of failed cells, named by cell id."""
 
 
 def points(cells: Sequence[Run]) -> list[Point]:
-    """The last value of each metric of each cell, with n as the step."""
+    """Return the last value of each metric of each cell, with n as the step."""
     return [
         Point(key, int(cell.params.get("n", k)), value)
         for k, cell in enumerate(cells)
@@ -31,7 +31,7 @@ def points(cells: Sequence[Run]) -> list[Point]:
 
 
 def write(folder: Path, cells: Sequence[Run]) -> list[Path]:
-    """The table of a group, for programs and for people."""
+    """Write the tables of a group: cells.json for programs, cells.csv for people."""
     table = folder / TABLE
     fields = ("key", "status", "params", "metrics", "tags", "curves")
     table.write_text(json.dumps([{f: getattr(cell, f) for f in fields} for cell in cells]))
@@ -47,7 +47,7 @@ def write(folder: Path, cells: Sequence[Run]) -> list[Path]:
 
 
 def expand(runs: Sequence[Run], fetch: Callable[[str, str, Path], Path]) -> Iterator[Run]:
-    """The cells of the runs of groups; `fetch` is that of a tracker."""
+    """Yield the cells of group runs; `fetch` is the `download_artifact` of a tracker."""
     for run in runs:
         yield from _read(run, fetch)
 
@@ -57,6 +57,6 @@ def _read(run: Run, fetch: Callable[[str, str, Path], Path]) -> Iterator[Run]:
         try:
             cells: list[dict[str, Any]] = json.loads(fetch(run.id, TABLE, Path(folder)).read_text())
         except (FileNotFoundError, ValueError):
-            return  # not finished
+            return  # the group is not finished
     for cell in cells:
         yield Run(id=run.id, start_ms=run.start_ms, **cell)

@@ -1,4 +1,4 @@
-"""What a sweep ran on, in one line: enough to set the same up again, and nothing private."""
+"""Software and machine of a sweep, in one line: enough to reproduce it, nothing private."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ PACKAGES = ("collapse-sweep", "numpy", "scipy", "numba", "hydra-core", "mlflow")
 
 
 def describe(*extra: str) -> str:
-    """Versions of Python, of `PACKAGES` and of `extra`, the system, and the number of cores."""
+    """List the versions of Python, `PACKAGES` and `extra`, the system, and the number of cores."""
     parts = [f"Python {platform.python_version()}"]
     for name in (*PACKAGES, *extra):
         try:
@@ -25,7 +25,7 @@ def describe(*extra: str) -> str:
 
 
 def commit() -> str:
-    """The commit of the checkout this code is in, marked if it has changes; else nothing."""
+    """Return the commit of this checkout, marked if it has changes; empty without a checkout."""
     if not (SWEEP.parent / ".git").exists():
         return ""
     answers = []

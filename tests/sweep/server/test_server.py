@@ -113,13 +113,13 @@ def test_a_wrong_password_is_refused(
     refused = sweep(tmp_path, *SMOKE, f"tracking.uri={lab.uri}")
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
-    assert "does not know this user and password; set MLFLOW_TRACKING_USERNAME" in refused.stderr
+    assert "rejects this user name and password; set MLFLOW_TRACKING_USERNAME" in refused.stderr
     assert "not-the-password" not in refused.stdout + refused.stderr
     assert not list(tmp_path.iterdir())
     monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD")
     message = refusal(lab.uri.replace("://", "://admin:not-the-password@"))
     assert "http://***@127.0.0.1" in message
-    assert "does not know this user and password" in message
+    assert "rejects this user name and password" in message
 
 
 def test_dead_and_silent_hosts_are_refused_in_seconds(lab: Running) -> None:
@@ -164,7 +164,7 @@ def test_other_refusals_of_the_probe(lab: Running) -> None:
     address = lab.own.postgres.address("nosuch")
     assert 'database "nosuch" does not exist' in refusal(address)
     mlflow_tracker.probe(lab.own.postgres.address("mlflow"))
-    assert "does not answer as MLflow does (HTTP 404" in refusal(f"{lab.uri}/elsewhere")
+    assert "does not answer like an MLflow server (HTTP 404" in refusal(f"{lab.uri}/elsewhere")
 
 
 @pytest.mark.parametrize(
