@@ -1,8 +1,8 @@
-"""Send computed results from the spool to the tracker, each once, also over an outage.
+"""Send results from the spool to the tracker, each exactly once, even across an outage.
 
-A result stays on disk until the tracker has all of it. While the store does
-not answer, results wait in the order in which they were computed, and the
-next ones are computed meanwhile.
+A result stays on disk until the tracker has all of it. While the store does not
+answer, results wait in the order in which they were computed, and computing
+continues.
 """
 
 import hashlib
@@ -27,42 +27,44 @@ from sweep.tracking.base import OutageError, Point, Run, RunSpec, StartedRun, Tr
 from sweep.trial import spool
 
 LONGEST_NOTES = 4000
-"""Characters of a tag."""
+"""Most characters of the tag `notes`."""
 OF_ALL_RUNS = ("mlflow.user", "mlflow.source.git.commit", "mlflow.source.git.dirty")
+"""Tags that every run of a sweep has."""
 RETRY_SECONDS = 2.0
-"""Between two attempts to reach a store that does not answer."""
+"""Time between two attempts to reach a store that does not answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class UploadTarget:
-    """Where the results of a sweep go; travels to workers."""
+    """Where the results of a sweep go; it is sent to workers."""
 
     parent: str
     """Run id of the sweep."""
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Of every run of the sweep: who ran it, from which commit."""
+    """Tags of every run of the sweep: user and commit."""
     data: bool = True
-    """Whether the run of each cell names its data set, which costs 6 ms; the sweep's names all."""
+    """Whether each cell lists its data set in its run, which costs 6 ms; the sweep lists all."""
     grouped: bool = False
     """Whether cells are logged in groups, see `sweep.tracking.grouped_runs`."""
     spool: Path
-    """Folder for results that are not delivered yet."""
+    """Folder for results that are not yet delivered."""
     maybe_logged: frozenset[str] = frozenset()
-    """Ids of cells that may have a run already: others are not searched for."""
+    """Ids of cells that may already have a run; runs of other cells are not searched for."""
     failed: frozenset[str] = frozenset()
     """Ids of cells that an earlier attempt logged as FAILED."""
     most_steps: int = thinning.MOST_STEPS
-    """Most generations of one cell that are sent as metrics."""
+    """Most generations of a cell whose metrics are sent."""
     patience: float = 300.0
-    """Seconds to wait for a store that does not answer, once all is computed."""
+    """Seconds to wait for a store that does not answer, after everything is computed."""
 
 
 def passed_on(tags: Mapping[str, str]) -> dict[str, str]:
-    """The tags of a sweep's run that all runs below it have too."""
+    """Select the tags of a sweep that its cells and groups inherit."""
     return {key: value for key, value in tags.items() if key in OF_ALL_RUNS}
 
 
 def run_spec(cell: Cell, target: UploadTarget, start_ms: int) -> RunSpec:
+    """Specify the run of a cell; start_ms: milliseconds since 1970."""
     return RunSpec(
         key=cell.id,
         kind="cell",
@@ -75,10 +77,11 @@ def run_spec(cell: Cell, target: UploadTarget, start_ms: int) -> RunSpec:
 
 
 def log_points(cell: Cell, run: StartedRun, points: Sequence[Point], tracker: Tracker) -> None:
-    """Send the points of a cell to its run, those that are in it already without effect.
+    """Send the points of a cell to its run; points that the run already has are not duplicated.
 
-    The same points at the same times add nothing. A speed is another number each
-    time a cell is computed, so one that the run has is not sent.
+    The same point at the same time adds nothing. Metrics that depend on the clock differ
+    each time a cell is computed, so their steps that the run has are not sent.
+    Raises OutageError if the store does not answer.
     """
     there = {key: tracker.steps(run.id, key) for key in cell.kind.clocked if not run.new}
     fresh = [point for point in points if point.step not in there.get(point.key, ())]
@@ -88,9 +91,9 @@ def log_points(cell: Cell, run: StartedRun, points: Sequence[Point], tracker: Tr
 def upload(
     cell: Cell, result: spool.Result, target: UploadTarget, tracker: Tracker, *, new: bool = False
 ) -> None:
-    """Log a result and forget it. Raises OutageError if the store does not answer.
+    """Log a result and delete it from the spool. Raises OutageError if the store does not answer.
 
-    new: the cell has no run for certain, so none is searched for.
+    new: the cell certainly has no run, so none is searched for.
     """
     theory = theory_of(cell)
     run = tracker.start_run(run_spec(cell, target, result.start_ms), always_new=new)
@@ -100,7 +103,7 @@ def upload(
     tracker.log_artifact(run.id, spool.curves_file(target.spool, cell.id))
     for path in cell.kind.files(result.curves, target.spool / cell.id):
         tracker.log_artifact(run.id, path)
-    # The end, too, is derived from what is stored, so that a replay is equal.
+    # The end derives from the stored duration too, so that a replay is identical.
     end_ms = run.start_ms + max(1, round(1000 * result.seconds))
     tags: dict[str, str | None] = {"error": None} if cell.id in target.failed else {}
     if result.notes:
@@ -112,7 +115,7 @@ def upload(
 def upload_group(
     members: Sequence[tuple[Cell, str | None]], target: UploadTarget, tracker: Tracker
 ) -> None:
-    """Log cells as one run, those with a traceback as failed, and forget them.
+    """Log cells as one run, those with a traceback as failed, and delete their results.
 
     Raises OutageError if the store does not answer.
     """
@@ -154,7 +157,7 @@ def upload_group(
                 file = Path(folder) / f"{cell.id}.txt"
                 file.write_text(trace)
                 tracker.log_artifact(run.id, file, grouped_runs.TRACEBACKS)
-        # What is read back comes last.
+        # The file that is read back comes last.
         for path in reversed(grouped_runs.write(Path(folder), runs)):
             tracker.log_artifact(run.id, path)
     end_ms = run.start_ms + max(1, round(1000 * sum(r.seconds for r in results.values())))
@@ -165,7 +168,7 @@ def upload_group(
 
 
 def log_failure(cell: Cell, target: UploadTarget, tracker: Tracker, trace: str) -> None:
-    """Log a cell as FAILED, with the traceback as an artifact."""
+    """Log a cell as FAILED, with the traceback as an artifact. Raises OutageError."""
     now = now_ms()
     run = tracker.start_run(run_spec(cell, target, now))
     tracker.log(run.id, [], start_ms=run.start_ms, params=cell.params)
@@ -179,12 +182,12 @@ def log_failure(cell: Cell, target: UploadTarget, tracker: Tracker, trace: str) 
 
 
 Ended = tuple[Cell, str | None]
-"""A cell that is computed, or has failed with a traceback."""
+"""A cell with None if it was computed, or with the traceback if it failed."""
 
 
 @dataclass(kw_only=True)
 class UploadQueue:
-    """Results on their way to the store, in order."""
+    """Results that wait to be sent to the store, in order."""
 
     target: UploadTarget
     tracker: Tracker
@@ -195,10 +198,11 @@ class UploadQueue:
     """Why the last attempt failed."""
 
     def add(self, cell: Cell, trace: str | None = None) -> None:
+        """Append a computed cell, or a failed one with its traceback."""
         self.waiting.append((cell, trace))
 
     def send(self) -> Iterator[Ended]:
-        """Send what waits, if the store answers; yields each cell with the trace it failed with."""
+        """Send the waiting cells if the store answers; yields each one that is sent."""
         while self.waiting and time.monotonic() >= self._next_try:
             try:
                 yield self._send_first()
@@ -206,7 +210,7 @@ class UploadQueue:
                 self._wait(error)
 
     def send_group(self) -> Iterator[Ended]:
-        """The same, all that waits as one group."""
+        """Send all waiting cells as one group; yields like `send`."""
         if self.waiting and time.monotonic() >= self._next_try:
             try:
                 upload_group(list(self.waiting), self.target, self.tracker)
@@ -222,9 +226,9 @@ class UploadQueue:
     def _send_first(self) -> Ended:
         cell, trace = self.waiting[0]
         new = cell.id not in self.target.maybe_logged and cell.id not in self._tried
-        # A long cell has been logged as it went.
+        # A long cell is logged while it runs.
         new = new and spool.started(self.target.spool, cell.id) is None
-        self._tried.add(cell.id)  # even one that failed may have made a run
+        self._tried.add(cell.id)  # even a failed attempt may have created a run
         if trace is None:
             result = spool.read(self.target.spool, cell.id)
             try:
@@ -233,7 +237,7 @@ class UploadQueue:
                 upload(cell, result, self.target, self.tracker, new=new)
             except OutageError:
                 raise
-            except Exception:  # the store refuses this one: say so in its stead
+            except Exception:  # the store refuses the result: log that instead
                 trace = traceback.format_exc()
                 self.waiting[0] = cell, trace
         if trace is not None:
@@ -242,7 +246,7 @@ class UploadQueue:
         return cell, trace
 
     def finish(self) -> Iterator[Ended | None]:
-        """Send the rest, as long as patience lasts; None: nothing could be sent for a while."""
+        """Send the rest until patience runs out; yields None whenever nothing could be sent."""
         deadline = time.monotonic() + self.target.patience
         while self.waiting:
             before = len(self.waiting)
@@ -253,11 +257,11 @@ class UploadQueue:
                 return
             if self.waiting:
                 yield None
-                time.sleep(0.2)  # the store cannot wake this process when it is back
+                time.sleep(0.2)  # the store cannot wake this process when it recovers
 
 
 def leftovers(folder: Path) -> Mapping[str, list[Cell]]:
-    """Run id of a sweep -> its cells that are computed and not delivered, below a spool folder."""
+    """Return run id of a sweep -> its undelivered cells, oldest first, below a spool folder."""
     waiting: dict[str, list[Cell]] = {}
     for note in sorted(folder.glob("*/*/result.json"), key=lambda path: path.stat().st_mtime):
         params = spool.params(note)
@@ -269,7 +273,7 @@ def leftovers(folder: Path) -> Mapping[str, list[Cell]]:
 def member_of_group(
     cell: Cell, points: Sequence[Point], status: str, tags: Mapping[str, str]
 ) -> Run:
-    """A cell as its own run would have it; `run` is filled in when it is read."""
+    """Describe a cell as if it had its own run; the id is filled in when it is read back."""
     last: dict[str, tuple[int, float]] = {}
     for point in points:
         if point.key not in last or point.step >= last[point.key][0]:

@@ -117,7 +117,7 @@ def test_a_cell_that_takes_too_long_fails_alone(tmp_path: Path) -> None:
     given = replace(job(tracker, tmp_path, 0.0), limit_seconds=0.5)
     events = list(run_cells(CELLS, given, tracker, compute=slow))
     outcomes = {e.cell.id: e.error for e in events if isinstance(e, Outcome)}
-    late = "TimeoutError: the cell did not end in 0.5 s, cluster.limit_seconds"
+    late = "TimeoutError: the cell did not finish within 0.5 s (cluster.limit_seconds)"
     assert outcomes == {c.id: late if c == CELLS[1] else None for c in CELLS}
 
 
@@ -128,7 +128,10 @@ def test_a_limit_on_ray_too(tmp_path: Path) -> None:
         "cluster.limit_seconds=10",
     )  # fmt: skip
     assert done.returncode == 1
-    assert "FAILED  full n=100000 S0=0.1: TimeoutError: the cell did not end in 10 s" in done.stderr
+    assert (
+        "FAILED  full n=100000 S0=0.1: TimeoutError: the cell did not finish within 10 s"
+        in done.stderr
+    )
     assert "1 of 2 cells finished" in done.stdout
 
 
