@@ -171,11 +171,11 @@ def test_other_refusals_of_the_probe(lab: Running) -> None:
     ("arguments", "message"),
     [
         ("dwn", "dwn: allowed: up, down, backup, restore; did you mean down?"),
-        ("backup", "to: has to be given, as to=VALUE"),
+        ("backup", "to: is required; write to=VALUE"),
         ("up port=http", "port: got 'http'; allowed: whole numbers from 1 to 65535"),
         ("up prot=5001", "prot=5001: allowed: folder=.., host=.., port=.., workers=.."),
-        ("backup folder=nowhere to=b", "no server runs in"),
-        ("restore folder=new from=nowhere", "is no back-up: mlflow.dump is missing"),
+        ("backup folder=nowhere to=b", "no server is running in"),
+        ("restore folder=new from=nowhere", "is not a backup: mlflow.dump is missing"),
         (f"up folder={'long' * 30}", "too long for a socket"),
     ],
 )
@@ -203,7 +203,9 @@ def test_a_port_that_is_taken_and_a_short_password_are_refused(
         mlflow_server.up(
             mlflow_server.Server(tmp_path / "a"), host="127.0.0.1", port=lab.port, workers=1
         )
-    with pytest.raises(postgres.ServerError, match=r"cannot listen on .* give another, port=PORT"):
+    with pytest.raises(
+        postgres.ServerError, match=r"cannot listen on .* choose another with port=PORT"
+    ):
         mlflow_server.require_port("127.0.0.1", lab.port)
 
 
