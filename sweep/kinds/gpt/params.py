@@ -1,4 +1,4 @@
-"""The recipe of a GPT as params of a run, and back."""
+"""Conversion of the recipe of a GPT to params of a run, and back."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -17,7 +17,7 @@ CORPUS_PARAMS = {
 
 
 def recipe_params(recipe: Recipe) -> dict[str, Any]:
-    """As params of a run: `training.steps` and so on; the temperature, an axis, by its own name."""
+    """Return a recipe as params: `training.steps` and so on, and the axis `temperature`."""
     params: dict[str, Any] = {param: getattr(recipe, name) for name, param in CORPUS_PARAMS.items()}
     for section in SECTIONS:
         part = getattr(recipe, section)
@@ -27,7 +27,10 @@ def recipe_params(recipe: Recipe) -> dict[str, Any]:
 
 
 def recipe_from_params(params: Mapping[str, str]) -> Recipe:
-    """What `recipe_params` describes."""
+    """Rebuild the recipe from the result of `recipe_params`.
+
+    Raises ValueError or TypeError for params that describe no recipe.
+    """
     parts: dict[str, Any] = {}
     for section, kind in SECTIONS.items():
         hints = get_type_hints(kind)
@@ -43,7 +46,7 @@ def recipe_from_params(params: Mapping[str, str]) -> Recipe:
 
 
 def _read(text: str | None, hint: Any) -> Any:
-    """A value of the hinted type, or None, from how it prints."""
+    """Parse the printed form of a value of the hinted type; None if there is no text."""
     if text is None:
         return None
     options = [kind for kind in get_args(hint) or (hint,) if kind is not NoneType]

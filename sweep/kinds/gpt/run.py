@@ -1,9 +1,9 @@
-"""Compute a GPT cell, generation by generation, resumable within each.
+"""Compute a GPT cell, generation by generation; each generation can be resumed.
 
     R, M, C, s, E    replicates, generations, contexts, vocabulary, evaluations
 
-After each generation the state and all curves so far are kept, two deep, so
-that one that cannot be read costs one generation.
+The states after the last two generations are stored, with all curves so far, so
+that an unreadable one costs one generation.
 """
 
 from collections.abc import Generator
@@ -29,6 +29,7 @@ from sweep.kinds.gpt.summary import stopped
 from sweep.trial.disk_checkpoints import DiskCheckpoints
 
 STATE = "state-{}"
+"""Name of the checkpoint after a generation."""
 
 
 def recurse(
@@ -40,15 +41,17 @@ def recurse(
     place: Device,
     team: DataParallelGroup | None = None,
 ) -> Generator[CellProgress, None, Curves]:
-    """The curves of a GPT cell, each (R, M) and named like its metric, and besides
+    """Compute the curves of a GPT cell. Each is named like its metric and has shape (R, M), except
 
-    laws (R, M, C, s): next-token laws, float32;  truth/laws (C, s) of p(0)
-    retrained (R, C, s): of p(1) trained with another seed, where that is measured, and
-    deviation/retrained (R,): how far from p(1) they are
-    samples (R, M): text;  loss_curve/val, loss_curve/train (R, M, E)
-    truth/NAME (): a metric at p(0);  collapse_time, absorption_time (R,)
+    laws (R, M, C, s): next-token distributions, float32;  truth/laws (C, s): those of p(0)
+    retrained (R, C, s): those of p(1) trained with another seed, where that is measured
+    deviation/retrained (R,): L1 distance of p(1) from its retrained copy
+    samples (R, M): text;  loss_curve/step, loss_curve/val, loss_curve/train (R, M, E): nats
+    truth/NAME (): a metric at p(0);  collapse_time, absorption_time (R,): generations
 
-    Collapsed is a run whose text is one token over and over.
+    A run has collapsed when its text is a single repeated token. checkpoint_seconds: time
+    between two checkpoints within a generation. Raises MissingCheckpointError if a model that is
+    needed cannot be read, and is missing again after it was trained again.
     """
     checkpoints = DiskCheckpoints(
         folder / cell.id, shared, owner=cell.id, machine=place.fingerprint
@@ -72,7 +75,7 @@ def recurse(
                 if missing.t in lost:
                     raise
                 lost.add(missing.t)
-                # Go back to before it; what was drawn from it is then drawn again, to equal bits.
+                # Return to before it; what was drawn from it is then drawn again, with equal bits.
                 for m in range(missing.t, cell.generations + 1):
                     checkpoints.remove(STATE.format(m))
                     for r in range(cell.replicates):
@@ -82,7 +85,7 @@ def recurse(
 def _run(
     cell: Cell, setting: Setting, checkpoints: DiskCheckpoints
 ) -> Generator[CellProgress, None, Curves]:
-    """From wherever the checkpoints stands to the last generation."""
+    """Run from the last stored generation to the end of the cell."""
     reporter = _ProgressReporter(cell, reference.trainings(setting), checkpoints)
     base = yield from reporter.follow(reference.prepare(setting, checkpoints), 0)
     state, curves = _resumed(cell, checkpoints)
@@ -99,7 +102,7 @@ def _run(
 
 
 def _resumed(cell: Cell, checkpoints: DiskCheckpoints) -> tuple[State, dict[str, NDArray[Any]]]:
-    """The last state that can be read, and the curves up to it; else the beginning."""
+    """Return the last readable state and the curves up to it; without one, the initial state."""
     for m in range(cell.generations, 0, -1):
         saved = checkpoints.load(STATE.format(m))
         if saved is None:
@@ -111,7 +114,7 @@ def _resumed(cell: Cell, checkpoints: DiskCheckpoints) -> tuple[State, dict[str,
 
 
 def _longer(curves: dict[str, NDArray[Any]], record: Record) -> dict[str, NDArray[Any]]:
-    """Curves with one generation more, along their second axis."""
+    """Append one generation to the curves, along their second axis."""
     new = {name: np.asarray(value)[:, None] for name, value in record.items()}
     return {
         name: np.concatenate([curves[name], value], axis=1) if curves else value
@@ -120,7 +123,7 @@ def _longer(curves: dict[str, NDArray[Any]], record: Record) -> dict[str, NDArra
 
 
 def _finished(curves: dict[str, NDArray[Any]], base: Reference) -> Curves:
-    """With what is derived from them, and what stands at p(0)."""
+    """Add the curves that derive from others, and those of p(0)."""
     single = curves["support"] == 1
     T = np.where(single.any(axis=1), single.argmax(axis=1) + 1, 0)
     m = np.arange(1, single.shape[1] + 1)
@@ -138,9 +141,9 @@ def _finished(curves: dict[str, NDArray[Any]], base: Reference) -> Curves:
 
 
 class _ProgressReporter:
-    """Tells the work of p(0), p(1) and the generations as progress of a cell.
+    """Converts the progress of p(0), p(1) and the generations into that of the cell.
 
-    A training counts 1. p(1) is trained before generation 1, which measures it.
+    The unit is one training. p(1) is trained before generation 1, which measures it.
     """
 
     def __init__(self, cell: Cell, trainings: int, checkpoints: DiskCheckpoints) -> None:
@@ -154,7 +157,7 @@ class _ProgressReporter:
     def follow(
         self, work: Generator[Part, None, Any], m: int
     ) -> Generator[CellProgress, None, Any]:
-        """The same work, that of generation m; 0: of p(0) and p(1)."""
+        """Do the work of generation m, or of p(0) and p(1) for m = 0, and return its result."""
         while True:
             try:
                 part = next(work)
@@ -165,9 +168,13 @@ class _ProgressReporter:
     def progress(
         self, m: int, share: float, what: str = "", curves: Curves | None = None
     ) -> CellProgress:
+        """Return the progress of the cell when this share of generation m is done."""
         begun = self._ends[m - 1] if m else 0.0
         done = begun + share * (self._ends[m] - begun)
-        if self._last[:2] == (m, what):  # from one piece to another, some may have been there
+        if self._last[:2] == (
+            m,
+            what,
+        ):  # a step to another piece is not counted: some may have been cached
             self._made += max(0.0, done - self._last[2])
         self._last = (m, what, done)
         notes = tuple(self._checkpoints.refused)

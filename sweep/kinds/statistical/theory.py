@@ -1,7 +1,6 @@
-"""Which theory applies to a cell of the statistical model.
+"""Choose the theory that applies to a cell of the statistical model.
 
-A law is absent where none is known or where it would cost too much; it is
-never NaN.
+Results that are unknown, or too expensive to compute, are absent rather than NaN.
 """
 
 import contextlib
@@ -15,18 +14,18 @@ from sweep.cells.cell import Cell
 from sweep.cells.outcome import Theory
 
 LARGEST_RECURSION = 2 * 10**8
-"""Most work, generations x (window^2 + 1000), of the second-moment recursions: seconds."""
+"""Most work of the second-moment recursions, generations x (window^2 + 1000): some seconds."""
 
 LARGEST_SCALE = 10**6
-"""Most real samples times distinct probabilities for the bound of second moments: 0.1 s."""
+"""Most real samples x distinct probabilities for the bound from second moments: 0.1 s."""
 CLOSE = 6.0
-"""Theorem 4 improves on Theorem 3 by a small factor: computed where that may help."""
+"""Theorem 4, at most a small factor below Theorem 3, is computed where the latter is below this."""
 
 
 def theory(cell: Cell, *, deviation: int) -> Theory:
-    """Everything that `models.theory` knows about a cell.
+    """Compute everything that `models.theory` offers for a cell.
 
-    deviation: most multiplications for the exact deviation; 0 leaves it out.
+    deviation: most multiplications for the exact deviation; 0 omits it.
     """
     result = Theory()
     name = cell.schedule.name
@@ -85,7 +84,8 @@ def _partial(cell: Cell, result: Theory, deviation: int) -> None:
         result.curves["deviation/bound"] = np.where(m >= 2, bound, np.nan)
     else:
         result.notes.append(
-            "Theorem 3 is vacuous: its bound on the deviation is above 2, which none exceeds."
+            "Theorem 3 is vacuous: its bound on the deviation is above 2, "
+            "which no deviation exceeds."
         )
     if bound < CLOSE and N <= 10**5:
         refined = bounds.deviation_bound_theorem_4(n=n, N=N, s=source.s, p=p)
@@ -120,7 +120,7 @@ def _real(cell: Cell, result: Theory, deviation: int) -> None:
 
 
 def _moments(cell: Cell, result: Theory) -> None:
-    """The schedules of which S_m alone is known, but for collapse where a corpus is kept."""
+    """Add S_m, all that is known for these schedules, and collapse where a corpus is kept."""
     schedule, S0, M = cell.schedule, cell.source.concentration, cell.generations
     n, N, K = schedule.n or 0, schedule.N or 0, schedule.K or 0
     cheap = M * (K**2 + 1000) <= LARGEST_RECURSION
@@ -132,9 +132,7 @@ def _moments(cell: Cell, result: Theory) -> None:
         rho = collapse_probability_kept(cell.source.probabilities(), N=N)
         result.curves["collapsed/exact"] = np.full(M, rho)
         limit = moments.sigma_accumulate_limit(n=n, N=N, S0=S0)
-        result.notes.append(
-            f"S_m tends to {limit:.4g}, below 1: data that are kept avoid collapse."
-        )
+        result.notes.append(f"S_m tends to {limit:.4g}, below 1: keeping data avoids collapse.")
     elif schedule.name == "accumulate_subsample":
         sigma = moments.sigma_accumulate_subsample(M, n=n, N=N, S0=S0)
     elif schedule.reuse and cheap:
