@@ -1,0 +1,1 @@
+"""Searches that choose cells: the threshold search, and optimization with Optuna."""
