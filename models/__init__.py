@@ -1,4 +1,4 @@
-"""The science: initial laws, schedules, theory and the models themselves.
+"""The science: initial distributions, schedules, theory and the models themselves.
 
 Nothing here imports the experiment shell (`sweep`), Hydra, Ray or MLflow, so
 every module runs in a plain process with numpy, scipy and numba.

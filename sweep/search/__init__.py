@@ -1,1 +1,1 @@
-"""Searches that choose cells: the threshold search, and optimization with Optuna."""
+"""Searches that choose the cells of a sweep, such as the threshold search and Optuna."""

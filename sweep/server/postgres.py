@@ -108,11 +108,11 @@ class Postgres:
                 **(_owner() if owner else {}),
             )
             file.seek(at)
-            said = file.read()
+            output = file.read()
         if done.returncode != 0:
-            last = (said.strip().splitlines() or ["no message"])[-1]
+            last = (output.strip().splitlines() or ["no message"])[-1]
             raise ServerError(f"folder: {program} failed in {self.data}: {last}")
-        return said
+        return output
 
 
 def binaries() -> Path:

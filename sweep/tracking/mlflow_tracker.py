@@ -326,9 +326,9 @@ def _probe_server(uri: str, timeout: float) -> None:
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         )
     if not answer.ok or "json" not in answer.headers.get("Content-Type", ""):
-        said = f"HTTP {answer.status_code}: {line(answer.text)}"
+        reply = f"HTTP {answer.status_code}: {line(answer.text)}"
         raise StoreError(
-            f"tracking.uri: {redact(uri)} does not answer like an MLflow server ({said})"
+            f"tracking.uri: {redact(uri)} does not answer like an MLflow server ({reply})"
         )
 
 
