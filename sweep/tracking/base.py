@@ -107,7 +107,7 @@ class Run:
 
 
 class Tracker(Protocol):
-    """All methods raise OutageError if the store does not answer."""
+    """All methods except `download_artifact` raise OutageError if the store does not answer."""
 
     def start_run(self, spec: RunSpec, *, always_new: bool = False) -> StartedRun:
         """Find the run with this kind, key and parent, or create it; `always_new`: only create."""
@@ -174,7 +174,7 @@ class Tracker(Protocol):
         ...
 
     def download_artifact(self, run: str, artifact: str, folder: Path) -> Path:
-        """Return a local copy of an artifact. Raises FileNotFoundError if the run has none."""
+        """Return a local copy of an artifact. Raises FileNotFoundError if it cannot be loaded."""
         ...
 
 

@@ -17,8 +17,8 @@ from sweep.results.arrays import load, save
 from sweep.storage.atomic import replace_file
 
 EXPENSIVE_SECONDS = 1.0
-"""Results that took longer are synced to disk, which costs milliseconds; a torn file of a shorter
-one is computed again."""
+"""Results that took longer are synced to disk, which costs milliseconds; other results are computed
+again if their file is torn."""
 
 
 @dataclass(frozen=True, kw_only=True)

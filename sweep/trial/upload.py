@@ -246,7 +246,7 @@ class UploadQueue:
         return cell, trace
 
     def finish(self) -> Iterator[Ended | None]:
-        """Send the rest until patience runs out; yields None whenever nothing could be sent."""
+        """Send the rest until patience runs out; yields cells sent, and None while some wait."""
         deadline = time.monotonic() + self.target.patience
         while self.waiting:
             before = len(self.waiting)

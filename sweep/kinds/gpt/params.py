@@ -29,7 +29,7 @@ def recipe_params(recipe: Recipe) -> dict[str, Any]:
 def recipe_from_params(params: Mapping[str, str]) -> Recipe:
     """Rebuild the recipe from the result of `recipe_params`.
 
-    Raises ValueError or TypeError for params that describe no recipe.
+    Raises ValueError for a param that does not have the type of its field.
     """
     parts: dict[str, Any] = {}
     for section, kind in SECTIONS.items():

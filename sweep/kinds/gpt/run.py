@@ -46,7 +46,7 @@ def recurse(
     laws (R, M, C, s): next-token distributions, float32;  truth/laws (C, s): those of p(0)
     retrained (R, C, s): those of p(1) trained with another seed, where that is measured
     deviation/retrained (R,): L1 distance of p(1) from its retrained copy
-    samples (R, M): text;  loss_curve/step, loss_curve/val, loss_curve/train (R, M, E): nats
+    samples (R, M): text;  loss_curve/step, and in nats loss_curve/val, loss_curve/train (R, M, E)
     truth/NAME (): a metric at p(0);  collapse_time, absorption_time (R,): generations
 
     A run has collapsed when its text is a single repeated token. checkpoint_seconds: time
@@ -171,10 +171,8 @@ class _ProgressReporter:
         """Return the progress of the cell when this share of generation m is done."""
         begun = self._ends[m - 1] if m else 0.0
         done = begun + share * (self._ends[m] - begun)
-        if self._last[:2] == (
-            m,
-            what,
-        ):  # a step to another piece is not counted: some may have been cached
+        # A step to another piece is not counted: some pieces may have been cached.
+        if self._last[:2] == (m, what):
             self._made += max(0.0, done - self._last[2])
         self._last = (m, what, done)
         notes = tuple(self._checkpoints.refused)
