@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 
 def aligned(rows: Sequence[Sequence[str]], widths: Sequence[int] | None = None) -> list[str]:
-    """A line for each row: the first column to the left, the others to the right.
+    """Format each row as a line: the first column is left-aligned, the others right-aligned.
 
-    widths: of the columns; left out, as wide as what is in them.
+    widths: of the columns, in characters; by default each is as wide as its longest text.
     """
     if not rows:
         return []

@@ -1,0 +1,1 @@
+"""A character GPT: model, data, training, text generation and evaluation, in PyTorch."""

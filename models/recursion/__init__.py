@@ -1,0 +1,1 @@
+"""A GPT trained on real text and then on its own text, generation by generation."""

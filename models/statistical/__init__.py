@@ -1,0 +1,1 @@
+"""The statistical language model, with one context or many: the fast engine, on numba."""

@@ -1,0 +1,1 @@
+"""Exact results and bounds for the statistical model: moments, deviation, collapse, thresholds."""

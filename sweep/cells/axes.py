@@ -1,7 +1,7 @@
-"""The axes of a grid, each declared once: every room reads them here.
+"""The axes of a grid, declared once for all packages.
 
-To add an axis is to add an entry, to name it in the rule of a schedule or in a kind of model
-that uses it, and to give it a default of null in conf/config.yaml.
+To add an axis, add an entry here, name it in the rule of a schedule or in a kind of model that
+uses it, and give it a default of null in conf/config.yaml.
 """
 
 import math
@@ -13,25 +13,25 @@ from models.schedules import LARGEST_SAMPLE
 
 @dataclass(frozen=True, kw_only=True)
 class Axis:
-    """A quantity that a grid varies."""
+    """One quantity that a grid varies."""
 
     name: str
-    """Key below `grid`, param of a run, and in `grid/NAME` a metric."""
+    """Key below `grid`, param of a run, and part of the metric `grid/NAME`."""
     text: str
-    """What it is, with its unit."""
+    """Description, with the unit."""
     label: str
-    """What stands on an axis of a figure."""
+    """Label on an axis of a figure, with TeX."""
     of: Literal["schedule", "source", "kind"]
-    """What has it as a field: the schedule, the initial distribution, or the kind of model."""
+    """Owner of the field: the schedule, the initial distribution, or the kind of model."""
     whole: bool
-    """Whether its values are whole numbers."""
+    """Whether the values are whole numbers."""
     low: float
     high: float
-    """The smallest and the largest value."""
+    """Smallest and largest value."""
     allowed: str
-    """The range in words, for refusals."""
+    """The range in words, for error messages."""
     default: float
-    """The value where nobody gives one and a cell needs it."""
+    """Value for cells that need one when the user gives none."""
 
 
 def _samples(name: str, text: str, label: str, default: float) -> Axis:
@@ -59,4 +59,4 @@ AXES: dict[str, Axis] = {
         ),
     )
 }  # fmt: skip
-"""Every axis by its name, in the order in which a grid expands, names read and tables sort."""
+"""Name -> axis, in the order in which grids expand, cells are named and tables are sorted."""

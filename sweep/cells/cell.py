@@ -1,7 +1,7 @@
-"""A cell, one point of a grid, and the kind of model that it trains.
+"""A cell (one point of a grid) and the protocol of the kind of model that it trains.
 
-The two belong together: a cell has a kind, and all that a kind does, it does for
-a cell. The kinds themselves lie in `sweep.kinds` and are loaded by `sweep.cells.kinds`.
+The two are in one module because each needs the other: a cell has a kind, and a kind
+does everything for a cell. The kinds are in `sweep.kinds`; `sweep.cells.kinds` loads them.
 """
 
 import hashlib
@@ -24,127 +24,130 @@ from sweep.cells.workspace import Workspace
 
 
 class Kind(Protocol):
-    """A kind of model, with the settings that the numbers of a cell depend on.
+    """A kind of model, with the settings that determine the numbers of a cell.
 
-    An implementation is a frozen dataclass: cells are compared, hashed and sent to workers.
+    Implementations are frozen dataclasses: cells are compared, hashed and sent to workers.
+
+        M    generations of a cell
+        R    replicates of a cell
     """
 
     model: ClassVar[str]
     """Key of `sweep.cells.kinds.KINDS`, value of `model=` and of the param `model`."""
     stream: ClassVar[int | str]
-    """Version of its random streams, part of every id: raised when equal settings give other
-    bits."""
+    """Version of its random streams, part of every id: increased when equal settings give
+    different bits."""
     trains_network: ClassVar[bool]
-    """Whether a cell trains a network: it may use a GPU, and is never run in the driver."""
+    """Whether cells train a network: they may use a GPU, and never run in the driver."""
 
     clocked: ClassVar[tuple[str, ...]]
-    """Metrics that depend on the clock: they differ when a cell is computed again."""
+    """Metrics that depend on the clock, and so differ when a cell is computed again."""
 
     @property
     def hashed(self) -> Mapping[str, Any]:
-        """What is hashed into the id besides the fields of the cell."""
+        """Field name -> value to hash into the id, in addition to the fields of the cell."""
         ...
 
     @property
     def axes(self) -> Mapping[str, float]:
-        """Its own axes, those of `AXES` whose `of` is kind."""
+        """Axis -> value, for the entries of `AXES` with `of` = kind."""
         ...
 
     @property
     def params(self) -> Mapping[str, Any]:
-        """Its settings as params of a run, None for those that do not apply."""
+        """Its settings as params of a run; None for those that do not apply."""
         ...
 
     def words(self, cell: "Cell") -> Sequence[tuple[str, str]]:
-        """(key, text) of what it adds to the name of a cell, before and after `reuse`."""
+        """Return (key, text) of what it adds to a name: axes before `reuse`, the rest after."""
         ...
 
     def check(self, cell: "Cell") -> None:
-        """Raise ConfigError for a cell that makes no sense."""
+        """Raise ConfigError for an invalid cell."""
         ...
 
     def memory(self, cell: "Cell") -> int:
-        """Bytes that running the cell needs, besides the curves of all runs."""
+        """Estimate the bytes that running the cell needs, in addition to the curves of all runs."""
         ...
 
     def seconds(self, cell: "Cell") -> float:
-        """Estimated seconds to compute the cell on one core."""
+        """Estimate the seconds to compute the cell on one core."""
         ...
 
     def theory_seconds(self, cell: "Cell") -> float:
-        """Estimated seconds that `theory` takes on one core."""
+        """Estimate the seconds that `theory` takes on one core."""
         ...
 
     def run(self, cell: "Cell", workspace: Workspace) -> Generator[CellProgress, None, Curves]:
-        """Compute the curves of a cell, resumable from what the workspace holds."""
+        """Compute the curves of a cell, and resume from the checkpoints in the workspace."""
         ...
 
     def theory(self, cell: "Cell", *, deviation: int) -> Theory:
-        """Everything that theory says of the cell.
+        """Compute everything that theory says about the cell.
 
-        deviation: most multiplications for the exact deviation; 0 leaves it out.
+        deviation: most multiplications for the exact deviation; 0 omits it.
         """
         ...
 
     def rows(
         self, cell: "Cell", curves: Curves, at: NDArray[np.int64]
     ) -> Mapping[str, NDArray[np.float64]]:
-        """Metrics of its own at the generations `at`, shape (len(at),)."""
+        """Compute the metrics of this kind at the generations `at`: name -> shape (len(at),)."""
         ...
 
     def at_start(self, curves: Curves) -> Mapping[str, float]:
-        """Metrics of p(0), sent at step 0."""
+        """Compute the metrics of p(0), which are sent at step 0."""
         ...
 
     def totals(self, cell: "Cell", curves: Curves) -> Mapping[str, float]:
-        """Metrics of its own of a whole cell."""
+        """Compute the metrics of this kind for the whole cell."""
         ...
 
     def files(self, curves: Curves, folder: Path) -> list[Path]:
-        """Write the artifacts of its own below the folder."""
+        """Write the artifacts of this kind below the folder, and return their paths."""
         ...
 
     def dataset(self, cell: "Cell") -> tuple[str, str, Mapping[str, Any]]:
-        """What the cell learns first: a name, a text that identifies it, and facts."""
+        """Describe p(0): a name, a text that identifies it (a hash), and facts about it."""
         ...
 
     def moved(self, values: Mapping[str, float]) -> "Kind":
-        """The same kind with other values of the continuous settings that it has."""
+        """Return the same kind with new values for those continuous settings that it has."""
         ...
 
     def expectation(self, criterion: str, cell: "Cell") -> Callable[[int], float] | None:
-        """n -> the expected criterion of a threshold search; None where theory does not know it.
+        """Return n -> expected criterion of a threshold search; None where theory has no formula.
 
-        What is returned raises ValueError for an n that would take too much work.
+        The returned function raises ValueError for an n that would take too much work.
         """
         ...
 
     def surely_below(self, criterion: str, cell: "Cell", level: float) -> Callable[[int], bool]:
-        """n -> whether a bound says that the criterion is below the level."""
+        """Return n -> whether a bound proves that the criterion is below the level."""
         ...
 
     def closed_forms(
         self, criterion: str, cell: "Cell", level: float, cap: int
     ) -> Mapping[str, float]:
-        """The largest harmless n in closed form: `normal` and `paper`, where they apply."""
+        """Return closed forms of the largest harmless n: `normal` and `paper`, where they apply."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One point of the grid: everything its numbers depend on."""
+    """One point of the grid: everything that determines its numbers."""
 
     kind: Kind
     schedule: Schedule
     source: Source
-    """The initial distribution; for a GPT the frequencies of the tokens in its text."""
+    """The initial distribution p(0); for a GPT the token frequencies of its text."""
     generations: int
     replicates: int
     seed: int
 
     @cached_property
     def id(self) -> str:
-        """12 hex digits of a hash of the cell and of the version of its random stream."""
+        """12 hex digits of the SHA-256 of the cell and the version of its random streams."""
         content = {
             "model": self.kind.model,
             "schedule": canonical(self.schedule),
@@ -159,30 +162,30 @@ class Cell:
 
     @property
     def words(self) -> tuple[tuple[str, str], ...]:
-        """(key, text) of each part of the name."""
+        """(key, text) for each part of the name."""
         values = [
             (axis.name, f"{axis.name}={getattr(self.schedule, axis.name)}")
             for axis in AXES.values()
             if axis.of == "schedule" and getattr(self.schedule, axis.name) is not None
         ]
         kept = [("reuse", "kept")] if self.schedule.reuse else []
-        own = list(self.kind.words(self))
-        axes = [word for word in own if word[0] in AXES]
-        rest = [word for word in own if word[0] not in AXES]
+        added = list(self.kind.words(self))
+        axes = [word for word in added if word[0] in AXES]
+        rest = [word for word in added if word[0] not in AXES]
         return (("schedule", self.schedule.name), *values, *axes, *kept, *rest)
 
     @property
     def name(self) -> str:
-        """Readable, as in `partial n=10 N=100 S0=0.1`."""
+        """Readable name, such as `partial n=10 N=100 S0=0.1`."""
         return self.name_without()
 
     def name_without(self, *keys: str) -> str:
-        """The name without the parts of these keys."""
+        """Return the name without the parts that have these keys."""
         return " ".join(text for key, text in self.words if key not in keys)
 
     @property
     def params(self) -> dict[str, str]:
-        """What the tracker stores; unused axes are absent."""
+        """Params of its run; unused axes are absent."""
         source = self.source
         values: dict[str, Any] = {
             "model": self.kind.model,
@@ -205,7 +208,7 @@ class Cell:
 
     @property
     def axes(self) -> dict[str, float]:
-        """The axes as numbers: stored as metrics too, since params sort as text."""
+        """Axis -> number; stored as metrics too, since trackers sort params as text."""
         values: dict[str, float | None] = {
             axis.name: getattr(self.schedule, axis.name)
             if axis.of == "schedule"
@@ -218,6 +221,6 @@ class Cell:
 
 
 def sweep_id(name: str, cells: list[Cell]) -> str:
-    """12 hex digits of a hash of the experiment's name and its cells, in whatever order."""
+    """Return 12 hex digits of the SHA-256 of an experiment's name and its cells, in any order."""
     text = json.dumps([name, sorted(cell.id for cell in cells)])
     return hashlib.sha256(text.encode()).hexdigest()[:12]

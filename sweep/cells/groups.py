@@ -1,17 +1,17 @@
-"""Groups of cells that differ in n alone: what `tracking.detail=group` logs as one run."""
+"""Groups of cells that differ in n alone: `tracking.detail=group` logs each as one run."""
 
 from collections.abc import Sequence
 
 from sweep.cells.cell import Cell
 
 MOST_CELLS = 200
-"""Cells of one group."""
+"""Most cells in one group."""
 MANY_CELLS = 5000
-"""Cells beyond which a sweep is logged by groups, unless the user says otherwise."""
+"""Sweeps of more cells are logged in groups, unless the user chooses otherwise."""
 
 
 def split(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """The groups of a sweep, each in order."""
+    """Split the cells of a sweep into groups, and keep their order within each."""
     series: dict[str, list[Cell]] = {}
     for cell in cells:
         series.setdefault(name(cell), []).append(cell)
@@ -23,5 +23,5 @@ def split(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 
 def name(cell: Cell) -> str:
-    """What the cells of its series have in common."""
+    """Name the series of a cell: what all its cells have in common."""
     return cell.name_without("n")

@@ -1,12 +1,12 @@
-"""The kinds of models by the name that `model=` takes; nothing imports them, they are loaded.
+"""The kinds of models, by the value of `model=`. They are loaded by name, never imported.
 
-A kind is a package with modules of these names, each for the room that asks for it:
+The package of a kind has these modules:
 
     config    SECTION, its keys in the group `model`, a `sweep.config.model.ModelSection`
     kind      `from_settings` and `from_params`, which make a `sweep.cells.cell.Kind`
     display   how tables, figures and pages show its cells, see `sweep.report.display`
 
-To add a kind is to write its package and to add a line here.
+To add a kind, write its package and add a line here.
 """
 
 import importlib
@@ -25,12 +25,15 @@ KINDS: dict[str, str] = {
 
 
 def part(model: str, module: str) -> Any:
-    """A module of the package of a kind."""
+    """Import a module of the package of a kind. Raises KeyError for an unknown model."""
     return importlib.import_module(f"{KINDS[model]}.{module}")
 
 
 def cell_from_params(params: Mapping[str, str]) -> Cell:
-    """The cell that `Cell.params` describes; its id is computed again."""
+    """Rebuild the cell that `Cell.params` describes; its id is recomputed.
+
+    Raises KeyError or ValueError for params that describe no cell.
+    """
 
     def whole(key: str) -> int | None:
         return int(params[key]) if key in params else None

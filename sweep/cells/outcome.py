@@ -1,4 +1,4 @@
-"""What computing a cell gives, and how far it is meanwhile."""
+"""Results of computing a cell, and its progress meanwhile."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -13,41 +13,41 @@ shape (R, M); collapse_time, absorption_time: shape (R,), 0 where not reached by
 
 @dataclass(frozen=True, kw_only=True)
 class Theory:
-    """Theory for one cell."""
+    """Theoretical predictions for one cell."""
 
     curves: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    """Metric name -> shape (M,), generations 1..M; NaN where the law says nothing there."""
+    """Metric name -> shape (M,), generations 1..M; NaN where theory makes no statement."""
     values: dict[str, float] = field(default_factory=dict)
-    """Metric name -> number of the whole run."""
+    """Metric name -> number for the whole run."""
     notes: list[str] = field(default_factory=list)
-    """What a reader should know, such as that a bound is vacuous."""
+    """Remarks for the reader, for example that a bound is vacuous."""
 
 
 class Stage(NamedTuple):
-    """How far a cell at work is; what of an `CellProgress` comes back to the driver."""
+    """Progress of a running cell: the part of a `CellProgress` that is sent to the driver."""
 
     share: float
-    found: float
+    cached: float
     what: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class CellProgress:
-    """A cell at work."""
+    """Progress of a running cell."""
 
     cell: str
     """Its id."""
     what: str
-    """What it is doing, for people."""
+    """Current activity, for people."""
     share: float
-    """How much of the cell is done, in [0, 1]."""
-    found: float = 0.0
-    """How much of it was there when this process began, or was made by another."""
+    """Share of the cell that is done, in [0, 1]."""
+    cached: float = 0.0
+    """Share that existed when this process started, or that another process computed."""
     curves: Curves | None = None
-    """All generations so far, when one has ended."""
+    """All generations so far; given when a generation has ended."""
     notes: tuple[str, ...] = ()
-    """What the record of the run should say, such as a checkpoint that was refused."""
+    """Remarks for the record of the run, such as a rejected checkpoint."""
 
     @property
     def stage(self) -> Stage:
-        return Stage(share=self.share, found=self.found, what=self.what)
+        return Stage(share=self.share, cached=self.cached, what=self.what)

@@ -1,20 +1,21 @@
-"""Which of many are shown or sent: generations of a curve, cells of a table or a figure."""
+"""Thinning: which generations of a curve are logged, which cells a table or a figure shows."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 MOST_STEPS = 200
-"""Most steps of one metric that go to the tracker; the stored curves hold all."""
+"""Most steps of one metric that are sent to the tracker; the stored curves hold all."""
 FEW_STEPS = 20
 """Most steps of one metric in a sweep of many cells."""
 MANY_CELLS = 1000
-"""Cells beyond which a sweep sends few steps of each."""
+"""Sweeps of more cells send only `FEW_STEPS` of each."""
 
 
 def steps(generations: int, most: int = MOST_STEPS) -> NDArray[np.int64]:
-    """The generations whose metrics are sent: all, or about `most`, with the first and last.
+    """Choose the generations whose metrics are sent: all, or about `most` with first and last.
 
-    Few of them (`FEW_STEPS`) lie evenly in the logarithm, more of them evenly.
+    Up to `FEW_STEPS` of them are spaced logarithmically, more of them linearly. Returns
+    shape (steps,), rising, in 1..generations.
     """
     if generations <= most:
         return np.arange(1, generations + 1)
@@ -23,12 +24,12 @@ def steps(generations: int, most: int = MOST_STEPS) -> NDArray[np.int64]:
 
 
 MOST_ROWS = 40
-"""Cells beyond which a table shows a summary; the CSV has them all."""
+"""Tables of more cells show a selection; the CSV has all of them."""
 
 
 def shown(count: int, most: int = MOST_ROWS) -> list[int]:
-    """Which of `count` cells a table lists: all if there are no more than `most`, else half
-    as many as that, spread evenly."""
+    """Choose which of `count` cells a table lists: all if there are at most `most`, else
+    half of `most`, evenly spaced."""
     if count <= most:
         return list(range(count))
     few = most // 2
@@ -36,11 +37,11 @@ def shown(count: int, most: int = MOST_ROWS) -> list[int]:
 
 
 MOST_PANELS = 12
-"""Most cells drawn curve by curve; the overview shows all."""
+"""Most cells that get a panel of curves each; the overview shows all."""
 
 
 def chosen(count: int, most: int = MOST_PANELS) -> list[int]:
-    """Which of `count` cells get a panel: all, or `most` spread evenly with first and last."""
+    """Choose which of `count` cells get a panel: all, or `most` evenly spaced, ends included."""
     if count <= most:
         return list(range(count))
     return sorted({round(i * (count - 1) / (most - 1)) for i in range(most)})

@@ -1,4 +1,4 @@
-"""Where a cell is computed, and what it may use; plain data that travels to workers."""
+"""Where a cell is computed, and what it may use: plain data that is sent to workers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,17 +6,17 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """What the computation of a cell is given besides the cell."""
+    """Everything that the computation of a cell gets besides the cell."""
 
     folder: Path
-    """Has a folder for each cell, named by its id, for checkpoints."""
+    """Folder for checkpoints, with a subfolder for each cell, named by its id."""
     shared: Path = Path()
-    """Folder for what cells of the store share: texts, p(0), p(1)."""
+    """Folder for what the cells of a store share: texts, p(0), p(1)."""
     checkpoint_seconds: float = 60.0
-    """How often a long cell keeps its state."""
+    """Seconds between two checkpoints of a long cell."""
     device: str = "auto"
-    """Where a network runs, see `models.gpt.device.choose`."""
+    """Device of a network, see `models.gpt.device.choose`."""
     compiled: bool | None = None
-    """Whether a network is compiled, see there."""
+    """Whether a network is compiled; None: on a GPU only."""
     workers: int = 1
-    """Processes that train one network together, see `models.gpt.data_parallel`."""
+    """Number of processes that train one network together, see `models.gpt.data_parallel`."""

@@ -1,0 +1,1 @@
+"""Configuration: composed by Hydra, checked, and turned into typed settings."""

@@ -1,21 +1,21 @@
-"""How much memory a cell needs; cells that need too much are refused."""
+"""Estimated memory of cells; cells that need too much are refused."""
 
 from models.schedules import LARGEST_POOL
 from sweep.cells.cell import Cell
 from sweep.config.validate import ConfigError
 
 LARGEST_CELL = 4 * 2**30
-"""Most memory, in bytes, that one cell may need."""
+"""Most memory that one cell may need, in bytes."""
 
 
 def memory(cell: Cell) -> int:
-    """Bytes that running the cell needs: eight curves of all runs, twice, and its models."""
+    """Estimate the bytes that a cell needs: twice eight float64 curves of all runs, and models."""
     curves = 2 * 8 * 8 * cell.replicates * cell.generations
     return curves + cell.kind.memory(cell)
 
 
 def check_size(cell: Cell) -> None:
-    """Raise ConfigError for a cell that makes no sense, or is too large to run."""
+    """Raise ConfigError for a cell that is invalid, or too large to run."""
     cell.kind.check(cell)
     largest = cell.schedule.largest_pool(cell.generations)
     if largest > LARGEST_POOL:

@@ -1,1 +1,1 @@
-"""The kinds of models, a package each; `sweep.cells.kinds` loads them by name."""
+"""The kinds of models, one package each, which `sweep.cells.kinds` loads by name."""

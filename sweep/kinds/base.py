@@ -1,4 +1,4 @@
-"""What a kind of model need not say: the defaults of `sweep.cells.cell.Kind`."""
+"""Defaults for the optional parts of `sweep.cells.cell.Kind`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from sweep.cells.outcome import Curves, Theory
 
 @dataclass(frozen=True, kw_only=True)
 class Defaults:
-    """A kind of which no theory is known, without settings, axes or metrics of its own."""
+    """Base of a kind without settings, axes, metrics or theory."""
 
     clocked: ClassVar[tuple[str, ...]] = ()
 
@@ -34,7 +34,7 @@ class Defaults:
         return ()
 
     def check(self, cell: Cell) -> None:
-        """Any cell makes sense."""
+        """Accept any cell."""
 
     def theory_seconds(self, cell: Cell) -> float:
         return 0.0

@@ -1,4 +1,4 @@
-"""The initial distribution of cells that have no text: its name, and its data set."""
+"""Name and data set of the initial distribution, for kinds that do not train on a text."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from sweep.cells.cell import Cell
 
 
 def word(cell: Cell) -> tuple[str, str]:
-    """S0 in the name of a cell: to six digits, or twelve where more than six were asked for."""
+    """Return S0 for a name: with six digits, or twelve if the user gave more than six."""
     S0 = cell.source.concentration
     short = float(f"{S0:.6g}")
     exact = short if short == S0 or cell.source.S0 is None else float(f"{S0:.12g}")
@@ -18,7 +18,7 @@ def word(cell: Cell) -> tuple[str, str]:
 
 
 def dataset(cell: Cell) -> tuple[str, str, Mapping[str, Any]]:
-    """The initial distribution of a cell: its name, a hash of all of it, and facts."""
+    """Describe the initial distribution of a cell: its name, SHA-256, and facts."""
     source = cell.source
     facts = {
         "family": source.family, "s": source.s, "support": source.support,

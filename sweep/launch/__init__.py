@@ -1,0 +1,1 @@
+"""Running a sweep: the session, Ray Tune, locks, progress, remaining time and the dry run."""

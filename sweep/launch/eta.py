@@ -11,7 +11,7 @@ from sweep.cells.outcome import Stage
 
 TRUSTED_SECONDS = 1.0
 """Work that the estimates are believed for, before the run has shown its own speed."""
-NOTHING = Stage(share=0.0, found=0.0, what="")
+NOTHING = Stage(share=0.0, cached=0.0, what="")
 
 
 class TimeLeft:
@@ -46,7 +46,7 @@ class TimeLeft:
             self._busy += (now - self._last) * at_work
         self._last = now
         for cell in set(ended) - self._ended:
-            self._move(cell, Stage(1.0, self._at.get(cell, NOTHING).found, ""))
+            self._move(cell, Stage(1.0, self._at.get(cell, NOTHING).cached, ""))
             del self._at[cell]
             self._ended.add(cell)
         for cell, stage in (at or {}).items():
@@ -57,7 +57,7 @@ class TimeLeft:
 
     def _move(self, cell: str, stage: Stage) -> None:
         old, cost = self._at.get(cell, NOTHING), self._costs[cell]
-        made = (stage.share - stage.found) - (old.share - old.found)
+        made = (stage.share - stage.cached) - (old.share - old.cached)
         self._made += cost * made
         self._cells += made
         self._rest -= cost * (stage.share - old.share)

@@ -99,7 +99,7 @@ class Session:
         self._ray, self._one_round, self._text = ray, one_round, text
 
     @functools.cached_property
-    def _donors(self) -> dict[str, tuple[str, str]]:
+    def _cached_curves(self) -> dict[str, tuple[str, str]]:
         """Where the curves are of cells that another sweep of the experiment has finished."""
         if self._settings.force:
             return {}
@@ -139,7 +139,7 @@ class Session:
         if self._one_round:
             self._ray.stop_behind()  # no other round comes
         rows = _by_cell(tracker.runs(parent))
-        waiting = {c.id for c in todo if spool.read(job.address.spool, c.id) is not None}
+        waiting = {c.id for c in todo if spool.read(job.target.spool, c.id) is not None}
         silent = [
             c
             for c in todo
@@ -147,7 +147,7 @@ class Session:
         ]
         for cell in silent:
             reason = lost.get(cell.id, "no reason is known")
-            log_failure(cell, job.address, tracker, f"{reason}\nits worker was lost")
+            log_failure(cell, job.target, tracker, f"{reason}\nits worker was lost")
         if silent:
             rows = _by_cell(tracker.runs(parent))
         for run in tracker.running(parent):  # begun, and then begun again otherwise
@@ -155,7 +155,7 @@ class Session:
         if waiting:
             raise OutageError(f"{len(waiting)} of {len(cells)} cells could not be delivered")
         with contextlib.suppress(OSError):  # not empty where something was not delivered
-            job.address.spool.rmdir()
+            job.target.spool.rmdir()
         return list(rows.values()), len(todo)
 
     def release(self) -> None:
@@ -171,18 +171,20 @@ class Session:
     def _job(self, cells: Sequence[Cell], todo: Sequence[Cell], rows: Mapping[str, Run]) -> Job:
         settings, state = self._settings, self._address.state
         return Job(
-            address=UploadTarget(
+            target=UploadTarget(
                 parent=self.parent,
                 tags=passed_on(self._identity.tags),
                 data=len(cells) <= MANY_CELLS,
                 grouped=self._one_round and _grouped(settings, cells),
                 spool=state / "spool" / self.parent,
-                known=frozenset(rows),
+                maybe_logged=frozenset(rows),
                 failed=frozenset(key for key, row in rows.items() if row.status == "FAILED"),
                 most_steps=FEW_STEPS if len(cells) > MANY_CELLS else MOST_STEPS,
                 patience=settings.tracking.patience_seconds,
             ),
-            donors={c.id: self._donors[c.id] for c in todo if c.id in self._donors},
+            cached_curves={
+                c.id: self._cached_curves[c.id] for c in todo if c.id in self._cached_curves
+            },
             # On a cluster Ray itself ends the workers of a driver that is gone.
             driver=os.getpid() if settings.cluster.kind == "local" else 0,
             workspace=Workspace(
@@ -218,7 +220,7 @@ def _open(
     try:
         with locked(address.state / "opening.lock", wait=True):
             tracker = connect(address)
-            opened.set_result((tracker, tracker.start_run(identity, anew=anew).id))
+            opened.set_result((tracker, tracker.start_run(identity, always_new=anew).id))
     except StoreError as error:
         opened.set_exception(ConfigError(str(error)))
     except BaseException as error:
@@ -321,6 +323,6 @@ def _costs(cells: Sequence[Cell], job: Job) -> dict[str, float]:
     there = {
         cell.id
         for cell in cells
-        if cell.id in job.donors or spool.finished(job.address.spool, cell.id)
+        if cell.id in job.cached_curves or spool.finished(job.target.spool, cell.id)
     }
     return {c.id: cost.logging_seconds(c) if c.id in there else cost.seconds(c) for c in cells}

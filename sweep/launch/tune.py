@@ -238,12 +238,12 @@ def run(
         )  # no trial has asked for a GPU
     slots = max(1, sum(node.slots(cluster.cpus, gpus) for node in found))
     begin(slots)
-    units = groups.split(cells) if job.address.grouped else [[cell] for cell in cells]
+    units = groups.split(cells) if job.target.grouped else [[cell] for cell in cells]
     costs = [sum(map(cost.seconds, unit)) / job.workspace.workers for unit in units]
     packs = packing.pack(costs, slots)
     work = [[cell for i in indices for cell in units[i]] for indices in packs]
     storage = store.state / "tune"
-    begun = storage / job.address.parent / "begun"
+    begun = storage / job.target.parent / "begun"
     shutil.rmtree(begun.parent, ignore_errors=True)  # of a driver that was killed
     begun.mkdir(parents=True)
     tuner = tune.Tuner(
@@ -269,7 +269,7 @@ def run(
             trial_dirname_creator=lambda trial: f"pack_{trial.config['pack']}",
         ),
         run_config=tune.RunConfig(
-            name=job.address.parent,
+            name=job.target.parent,
             storage_path=str(storage),
             verbose=0,
             callbacks=[_Watch(report)],
@@ -287,7 +287,7 @@ def run(
         }
     finally:
         # Nothing of Tune's is needed again: what is done, the store knows.
-        shutil.rmtree(storage / job.address.parent, ignore_errors=True)
+        shutil.rmtree(storage / job.target.parent, ignore_errors=True)
 
 
 class PackTrainable(tune.Trainable):
@@ -308,7 +308,7 @@ class PackTrainable(tune.Trainable):
         if not begun.is_dir():  # on a node that came after the others were asked
             raise RuntimeError(f"this node does not see {begun}, in cluster.storage")
         self._work, self._job, self._store, self._begun = work, job, store, begun
-        self._alive = alive(store, job.address.parent)
+        self._alive = alive(store, job.target.parent)
         self._alive.__enter__()  # until the process ends
         self._outcomes = self._begin(config)
 
@@ -326,11 +326,11 @@ class PackTrainable(tune.Trainable):
             yield from _locked(file, cells[0])
             ended: dict[str, Run] = {}
             if mark.exists():  # an earlier worker died in this pack: keep what it finished
-                ended = {row.key: row for row in self._tracker.runs(job.address.parent)}
+                ended = {row.key: row for row in self._tracker.runs(job.target.parent)}
                 # What it was at comes last: it may have been the reason.
                 cells = sorted(cells, key=lambda cell: cell.id == mark.read_text())
-                known = job.address.known | {cell.id for cell in cells}
-                job = replace(job, address=replace(job.address, known=known))
+                known = job.target.maybe_logged | {cell.id for cell in cells}
+                job = replace(job, target=replace(job.target, maybe_logged=known))
             mark.touch()
             yield from run_cells(
                 cells, job, self._tracker, before=ended, at=lambda cell: mark.write_text(cell.id)

@@ -81,9 +81,9 @@ def _deliver(folder: Path, found: Sweeps) -> int:
             parent=parent,
             tags=passed_on(row.tags),
             spool=folder / parent,
-            known=frozenset(cell.id for cell in cells),
+            maybe_logged=frozenset(cell.id for cell in cells),
         )
-        queue = UploadQueue(address=address, tracker=tracker)
+        queue = UploadQueue(target=address, tracker=tracker)
         for cell in cells:
             queue.add(cell)
         sent += sum(1 for _ in queue.send())

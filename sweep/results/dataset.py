@@ -1,4 +1,4 @@
-"""What a cell learns first, as a data set of MLflow: the initial law, or the text. Pure."""
+"""p(0) of a cell as a data set for MLflow: the initial distribution, or the text. Pure."""
 
 from collections.abc import Sequence
 
@@ -6,20 +6,20 @@ from sweep.cells.cell import Cell
 from sweep.tracking.base import DatasetInfo
 
 MOST = 50
-"""Data sets that the run of a sweep lists; each cell has its own."""
+"""Most data sets listed in the run of a sweep; each cell lists its own too."""
 
 
 def dataset_of(cell: Cell) -> DatasetInfo:
-    """p(0) of a cell; the digest is of all that determines it."""
+    """Describe p(0) of a cell; the digest covers everything that determines it."""
     name, digest, facts = cell.kind.dataset(cell)
     shown = {key: str(value) for key, value in facts.items() if value is not None}
     return DatasetInfo(name=name, digest=digest[:12], facts=shown)
 
 
 def datasets_of(cells: Sequence[Cell]) -> list[DatasetInfo]:
-    """Those of a sweep, each once, and at most `MOST`."""
+    """Return the distinct data sets of a sweep, at most `MOST`."""
     first: dict[object, Cell] = {}
     for cell in cells:
         first.setdefault((cell.source, cell.kind), cell)
-    found = {data.digest: data for data in map(dataset_of, first.values())}
-    return list(found.values())[:MOST]
+    by_digest = {data.digest: data for data in map(dataset_of, first.values())}
+    return list(by_digest.values())[:MOST]

@@ -1,10 +1,10 @@
-"""From the curves of a cell to the numbers that are logged.
+"""The metrics of a cell, computed from its curves.
 
     R   replicates
     M   generations; step = generation m, 1..M
 
-Every number here is a function of (cell, curves): a cell is replayed from its
-stored curves with the same numbers.
+Every metric is a function of (cell, curves), so replaying a cell from its stored
+curves gives the same numbers.
 """
 
 import numpy as np
@@ -31,9 +31,9 @@ def quantile_band(values: Floats) -> tuple[Floats, Floats]:
 
 
 def points(cell: Cell, curves: Curves, theory: Theory, most: int = MOST_STEPS) -> list[Point]:
-    """The metrics of every sent generation, of at most `most`, with those of its kind."""
+    """Compute all metrics at the generations that are sent, about `most`, and those of p(0)."""
     at = steps(cell.generations, most)
-    at = at[at <= curves["sigma"].shape[1]]  # of a cell that is still at work
+    at = at[at <= curves["sigma"].shape[1]]  # of a cell that is still running
     rows: dict[str, Floats] = {}
     for name in ("sigma", "deviation"):
         values = curves[name][:, at - 1].astype(np.float64)
@@ -45,20 +45,20 @@ def points(cell: Cell, curves: Curves, theory: Theory, most: int = MOST_STEPS) -
         rows[f"{name}/mean"] = curves[name][:, at - 1].mean(0)
     rows |= cell.kind.rows(cell, curves, at)
     rows["collapsed/fraction"] = curves["collapsed"][:, at - 1].mean(0)
-    for name, law in theory.curves.items():
-        rows[name] = law[at - 1]
-    found = [
+    for name, curve in theory.curves.items():
+        rows[name] = curve[at - 1]
+    sent = [
         Point(key, int(m), float(value))
         for key, row in rows.items()
         for m, value in zip(at, row, strict=True)
         if np.isfinite(value)
     ]
     start = cell.kind.at_start(curves)
-    return [*found, *(Point(key, 0, value) for key, value in start.items())]
+    return [*sent, *(Point(key, 0, value) for key, value in start.items())]
 
 
 def totals(cell: Cell, curves: Curves, theory: Theory) -> list[Point]:
-    """The metrics of the whole run, at step 0, and the axes as numbers."""
+    """Compute the metrics of the whole cell, and its axes as numbers, all at step 0."""
     T, absorbed = curves["collapse_time"], curves["absorption_time"]
     values: dict[str, float] = {f"grid/{axis}": v for axis, v in cell.axes.items()}
     reached = T > 0

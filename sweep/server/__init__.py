@@ -1,0 +1,1 @@
+"""A shared MLflow tracking server on PostgreSQL, as plain processes without Docker."""

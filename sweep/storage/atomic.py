@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writes: a file is replaced completely or not at all."""
 
 import os
 import secrets
@@ -8,11 +8,12 @@ from typing import BinaryIO
 
 
 def replace_file(path: Path, write_to: Callable[[BinaryIO], object], *, safe: bool = True) -> None:
-    """Have `write_to` write a file that takes the place of `path`, whole or not at all.
+    """Replace `path` with what `write_to` writes, completely or not at all.
 
-    safe: also after a power cut, which costs some milliseconds.
+    safe: also survive a power cut, which costs some milliseconds. Raises OSError if the
+    file cannot be written; `path` is then unchanged.
     """
-    # Not the process id: two nodes of a cluster may have the same.
+    # Not named by process id: two nodes of a cluster may share one.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with open(temporary, "wb") as file:
@@ -26,5 +27,5 @@ def replace_file(path: Path, write_to: Callable[[BinaryIO], object], *, safe: bo
 
 
 def write_bytes(path: Path, content: bytes, *, safe: bool = True) -> None:
-    """Write a file, whole or not at all; see `replace_file`."""
+    """Write a file atomically; see `replace_file`."""
     replace_file(path, lambda file: file.write(content), safe=safe)

@@ -1,8 +1,8 @@
-"""The time as MLflow has it."""
+"""The time in the unit of MLflow."""
 
 import time
 
 
 def now_ms() -> int:
-    """Milliseconds since 1970."""
+    """Return the current time in milliseconds since 1970."""
     return time.time_ns() // 10**6

@@ -1,7 +1,7 @@
-"""Locks on files, which end with the process that holds them, on whichever node it runs.
+"""File locks, which the system releases when their process ends, on whichever node it runs.
 
-Only a lock that another process holds is reported as held. A file system
-without locks raises OSError: its users say so in their own words.
+Only a lock that another process holds counts as held. On a file system without
+locks these functions raise OSError, which callers turn into their own messages.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from typing import IO, Any
 
 
 def try_lock(file: IO[Any], *, shared: bool = False) -> bool:
-    """Lock an open file, alone or shared; False if another process holds it.
+    """Lock an open file, exclusively or shared; return False if another process holds it.
 
     Raises OSError where the file system has no locks.
     """
@@ -26,9 +26,9 @@ def try_lock(file: IO[Any], *, shared: bool = False) -> bool:
 
 @contextlib.contextmanager
 def locked(path: Path, *, wait: bool = False, shared: bool = False) -> Iterator[bool]:
-    """A context that holds the lock of a file, made if need be, in a folder that exists.
+    """Hold the lock of a file, which is created if needed; its folder must exist.
 
-    Gives False, and holds nothing, if another process holds it; with `wait` it
+    Yields False, and holds nothing, if another process holds the lock; with `wait` it
     waits for the lock instead. Raises OSError where the file system has no locks.
     """
     with open(path, "a+") as file:

@@ -1,0 +1,1 @@
+"""Experiment trackers: the protocol, MLflow and a folder, URIs and provenance."""

@@ -1,15 +1,15 @@
-"""What a sweep needs of an experiment tracker: a few verbs, and where they lead.
+"""The protocol of an experiment tracker, and the data that it takes and returns.
 
-    begin    find or create the run of a sweep or a cell
-    log      send metric points, again if need be: a replay adds nothing
-    attach   store a file as an artifact
-    label    set tags of a run
-    end      close a run with a status
-    describe, arrange   what the pages of the experiment say and show, if it has any
-    read     everything a store holds of a sweep
+    start_run           find or create the run of a sweep, a group or a cell
+    log                 send params and metric points; a replay adds nothing
+    log_artifact        store a file
+    set_tags            set and remove tags
+    end_run             close a run with a status
+    describe, arrange   set the text and the views of the experiment's pages, if it has any
+    runs, steps, running, finished, download_artifact   read what is stored
 
-A tracker is passed in, never looked up. `Store` is its address: plain data that
-travels to a worker, where `connect` opens it.
+A tracker is passed as an argument, never looked up. `Store` is its address: plain
+data that is sent to a worker, where `sweep.tracking.connect` opens it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 
 class Point(NamedTuple):
-    """One value of one metric."""
+    """One value of a metric at a step."""
 
     key: str
     step: int
@@ -30,19 +30,19 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """The address of a store, with every path absolute."""
+    """Address of a store, with absolute paths."""
 
     kind: str
     """mlflow or memory."""
     uri: str
-    """MLflow tracking URI; for memory, a folder that goes when the command ends."""
+    """MLflow tracking URI; for memory, a folder that is deleted when the command ends."""
     experiment: str
     """Name of the experiment."""
     state: Path
-    """Folder, belonging to this store, for what is computed but not delivered."""
+    """Folder of this store for results that are computed but not delivered."""
 
     def exists(self) -> bool:
-        """False if there is certainly nothing in it: a SQLite file that is not there."""
+        """Return False if the store is certainly empty, for example a missing SQLite file."""
         if self.kind == "memory":
             return Path(self.uri).exists()
         return (
@@ -53,28 +53,29 @@ class Store:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
-    """What p(0) is: an initial law, or a text."""
+    """Description of p(0): an initial distribution, or a text."""
 
     name: str
-    """For people."""
+    """Readable name."""
     digest: str
-    """12 hex digits, of all that determines it."""
+    """12 hex digits of a hash of everything that determines it."""
     facts: dict[str, str]
-    """What it is made of."""
+    """Its properties, such as family and support."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
-    """What a run is; two runs with the same key and parent are the same run."""
+    """Specification of a run; equal kind, key and parent mean the same run."""
 
     key: str
     """Id of the sweep or the cell."""
     kind: Literal["sweep", "group", "cell"]
     name: str
-    """For people."""
+    """Readable name."""
     parent: str | None
-    """Run id of the sweep a cell belongs to."""
+    """Run id of the sweep that a cell or a group belongs to; None for a sweep."""
     start_ms: int
+    """Start, milliseconds since 1970."""
     tags: Mapping[str, str] = field(default_factory=dict)
     data: Sequence[DatasetInfo] = ()
 
@@ -84,14 +85,14 @@ class StartedRun(NamedTuple):
 
     id: str
     start_ms: int
-    """Its own start as the store has it: the times of all its points derive from that."""
+    """Start as the store has it, milliseconds since 1970; times of points derive from it."""
     new: bool
-    """Whether it was made now, so that nothing is in it yet."""
+    """Whether it was just created, and so is empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run as the store has it."""
+    """A run as it is stored."""
 
     id: str
     key: str
@@ -102,14 +103,14 @@ class Run:
     tags: dict[str, str]
     start_ms: int
     curves: str = "curves.npz"
-    """Which artifact of the run holds the curves."""
+    """Name of the artifact with the curves."""
 
 
 class Tracker(Protocol):
-    """Every verb raises OutageError where the store does not answer."""
+    """All methods except `download_artifact` raise OutageError if the store does not answer."""
 
-    def start_run(self, identity: RunSpec, *, anew: bool = False) -> StartedRun:
-        """A new run, or the existing one with this key and parent unless `anew`."""
+    def start_run(self, spec: RunSpec, *, always_new: bool = False) -> StartedRun:
+        """Find the run with this kind, key and parent, or create it; `always_new`: only create."""
         ...
 
     def log(
@@ -122,60 +123,63 @@ class Tracker(Protocol):
     ) -> None:
         """Send points and params; the time of a point is start_ms + step.
 
-        start_ms: that of the run, see `StartedRun`, so that a replay adds nothing.
+        start_ms: the start of the run, see `StartedRun`, so that a replay adds nothing.
         """
         ...
 
-    def log_artifact(self, run: str, path: Path, folder: str | None = None) -> None: ...
+    def log_artifact(self, run: str, path: Path, folder: str | None = None) -> None:
+        """Store a file as an artifact of the run, in a folder if one is given."""
+        ...
 
     def set_tags(self, run: str, tags: Mapping[str, str | None]) -> None:
         """Set tags; None removes one."""
         ...
 
     def describe(self, text: str) -> None:
-        """Say in Markdown what the experiment is."""
+        """Set the description of the experiment, in Markdown."""
         ...
 
     def arrange(self, views: Mapping[str, str]) -> str:
-        """Keep views of the experiment, and return the path of the page of runs.
+        """Save views of the experiment, and return the path of its page of runs.
 
-        views: key -> what `sweep.report.mlflow_views` packs.
-        The path is relative to the address of the store's pages, and empty if it has none.
+        views: key -> packed view, see `sweep.report.mlflow_views`. The path is relative to
+        the address of the store's pages, and empty if the store has none.
         """
         ...
 
     def end_run(
         self, run: str, status: Status, *, end_ms: int, tags: Mapping[str, str | None] | None = None
     ) -> None:
-        """Set tags, and close the run, or open it again with RUNNING."""
+        """Set tags and the status; RUNNING reopens the run. end_ms: milliseconds since 1970."""
         ...
 
     def runs(self, parent: str | None, key: str | None = None) -> list[Run]:
-        """The cells of a sweep (parent given), or the sweeps, latest first; of one key if given.
+        """Return the cells of a sweep (if a parent is given) or all sweeps, latest first.
 
-        Cells that are logged as a group are there like those with a run of their own.
+        key: only runs with this key. Cells that are logged as a group are included, as if
+        each had its own run.
         """
         ...
 
     def steps(self, run: str, key: str) -> set[int]:
-        """The steps at which a run has a value of a metric."""
+        """Return the steps at which the run has a value of the metric."""
         ...
 
     def running(self, parent: str) -> list[str]:
-        """Ids of the runs below a sweep's that have not ended."""
+        """Return the ids of the runs of a sweep (cells and groups) that have not ended."""
         ...
 
     def finished(self) -> dict[str, Run]:
-        """Cell id -> run, of the finished cells of every sweep of the experiment."""
+        """Return cell id -> run for the finished cells of all sweeps of the experiment."""
         ...
 
     def download_artifact(self, run: str, artifact: str, folder: Path) -> Path:
-        """A local copy of an artifact; FileNotFoundError if the run has none of that name."""
+        """Return a local copy of an artifact. Raises FileNotFoundError if it cannot be loaded."""
         ...
 
 
 class OutageError(RuntimeError):
-    """The store does not answer, or cannot write now; later it may."""
+    """The store does not answer, or cannot write at the moment; it may recover."""
 
 
 class StoreError(RuntimeError):

@@ -1,4 +1,4 @@
-"""A tracker that keeps its runs as JSON in a folder: for tests, and for `tracking=memory`."""
+"""A tracker that stores runs as JSON files, for tests and for `tracking=memory`."""
 
 import json
 import shutil
@@ -13,35 +13,35 @@ from sweep.tracking.grouped_runs import expand
 
 
 class FolderTracker:
-    """See `sweep.tracking.base.Tracker`. One process writes a given run at a time."""
+    """See `sweep.tracking.base.Tracker`. Only one process may write a run at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def start_run(self, identity: RunSpec, *, anew: bool = False) -> StartedRun:
-        if not anew:
+    def start_run(self, spec: RunSpec, *, always_new: bool = False) -> StartedRun:
+        if not always_new:
             for path, document in self._documents():
                 if (document["kind"], document["parent"], document["key"]) == (
-                    identity.kind, identity.parent, identity.key,
+                    spec.kind, spec.parent, spec.key,
                 ):  # fmt: skip
                     return StartedRun(path.stem, document["start_ms"], new=False)
         run = uuid.uuid4().hex
         self._save(
             run,
             {
-                "key": identity.key,
-                "kind": identity.kind,
-                "name": identity.name,
-                "parent": identity.parent,
-                "start_ms": identity.start_ms,
+                "key": spec.key,
+                "kind": spec.kind,
+                "name": spec.name,
+                "parent": spec.parent,
+                "start_ms": spec.start_ms,
                 "status": "RUNNING",
                 "params": {},
-                "tags": dict(identity.tags),
-                "data": [data.name for data in identity.data],
+                "tags": dict(spec.tags),
+                "data": [data.name for data in spec.data],
                 "points": {},
             },
         )
-        return StartedRun(run, identity.start_ms, new=True)
+        return StartedRun(run, spec.start_ms, new=True)
 
     def log(
         self,
@@ -69,7 +69,7 @@ class FolderTracker:
         self._save(run, document)
 
     def describe(self, text: str) -> None:
-        """A folder has no pages."""
+        """Do nothing: a folder has no pages."""
 
     def arrange(self, views: Mapping[str, str]) -> str:
         return ""
@@ -83,15 +83,14 @@ class FolderTracker:
         self._save(run, document)
 
     def runs(self, parent: str | None, key: str | None = None) -> list[Run]:
-        own: list[Run] = []
+        runs: list[Run] = []
         groups: list[Run] = []
         for path, document in self._documents():
             if document["parent"] == parent:
-                (groups if document["kind"] == "group" else own).append(_row(path.stem, document))
-        rows = [
-            row for row in [*own, *expand(groups, self.download_artifact)] if key in (None, row.key)
-        ]
-        return sorted(rows, key=lambda row: -row.start_ms)
+                (groups if document["kind"] == "group" else runs).append(_run(path.stem, document))
+        runs += expand(groups, self.download_artifact)
+        wanted = (run for run in runs if key in (None, run.key))
+        return sorted(wanted, key=lambda run: -run.start_ms)
 
     def steps(self, run: str, key: str) -> set[int]:
         return {int(step) for step in self._load(run)["points"].get(key, {})}
@@ -105,8 +104,8 @@ class FolderTracker:
 
     def finished(self) -> dict[str, Run]:
         parents = [path.stem for path, document in self._documents() if document["parent"] is None]
-        rows = [row for parent in parents for row in self.runs(parent)]
-        return {row.key: row for row in rows if row.status == "FINISHED"}
+        runs = [run for parent in parents for run in self.runs(parent)]
+        return {run.key: run for run in runs if run.status == "FINISHED"}
 
     def download_artifact(self, run: str, artifact: str, folder: Path) -> Path:
         path = self.folder / run / artifact
@@ -115,7 +114,7 @@ class FolderTracker:
         return path
 
     def points(self, run: str) -> dict[str, dict[int, float]]:
-        """Everything logged: metric -> step -> value."""
+        """Return everything that was logged: metric -> step -> value."""
         stored = self._load(run)["points"]
         return {name: {int(m): v for m, v in values.items()} for name, values in stored.items()}
 
@@ -132,8 +131,8 @@ class FolderTracker:
         write_bytes(self.folder / f"{run}.json", json.dumps(document).encode(), safe=False)
 
 
-def _row(run: str, document: dict[str, Any]) -> Run:
-    """A run as its document has it."""
+def _run(run: str, document: dict[str, Any]) -> Run:
+    """Build a run from its document."""
     last = {name: values[max(values, key=int)] for name, values in document["points"].items()}
     return Run(
         id=run,

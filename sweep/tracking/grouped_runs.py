@@ -1,9 +1,9 @@
-"""`tracking.detail=group`: one run for many cells, for grids that would bury the MLflow UI.
+"""`tracking.detail=group`: one run for many cells, for grids that would swamp the MLflow UI.
 
-A group is a series of cells that differ in n alone, or a part of a long one. Its
-run has the last value of every metric with n as the step, so that the UI draws
-metrics against n; `cells.csv` to look at; `cells.json` and `curves/ID.npz`, from
-which the cells are read back as if each had a run of its own.
+A group is a series of cells that differ in n alone, or a part of a long series. Its
+run stores the last value of every metric with n as the step, so that the UI draws
+metrics against n; `cells.csv` for people; and `cells.json` and `curves/ID.npz`, from
+which the cells are read back as if each had its own run.
 """
 
 import csv
@@ -17,37 +17,37 @@ from sweep.tracking.base import Point, Run
 
 TABLE = "cells.json"
 TRACEBACKS = "tracebacks"
-"""Folder of the artifacts with the tracebacks of failed cells, by id."""
+"""Artifact folder with the tracebacks of failed cells, named by cell id."""
 
 
-def points(rows: Sequence[Run]) -> list[Point]:
-    """The last value of each metric of each cell, with n as the step."""
+def points(cells: Sequence[Run]) -> list[Point]:
+    """Return the last value of each metric of each cell, with n as the step."""
     return [
-        Point(key, int(one.params.get("n", k)), value)
-        for k, one in enumerate(rows)
-        for key, value in one.metrics.items()
+        Point(key, int(cell.params.get("n", k)), value)
+        for k, cell in enumerate(cells)
+        for key, value in cell.metrics.items()
         if not key.startswith("grid/")
     ]
 
 
-def write(folder: Path, rows: Sequence[Run]) -> list[Path]:
-    """The table of a group, for programs and for people."""
+def write(folder: Path, cells: Sequence[Run]) -> list[Path]:
+    """Write the tables of a group: cells.json for programs, cells.csv for people."""
     table = folder / TABLE
     fields = ("key", "status", "params", "metrics", "tags", "curves")
-    table.write_text(json.dumps([{f: getattr(one, f) for f in fields} for one in rows]))
-    heads = list(dict.fromkeys(key for one in rows for key in [*one.params, *one.metrics]))
+    table.write_text(json.dumps([{f: getattr(cell, f) for f in fields} for cell in cells]))
+    heads = list(dict.fromkeys(key for cell in cells for key in [*cell.params, *cell.metrics]))
     listing = folder / "cells.csv"
     with open(listing, "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["status", *heads])
-        for one in rows:
-            values = {**one.params, **one.metrics}
-            writer.writerow([one.status, *(values.get(key, "") for key in heads)])
+        for cell in cells:
+            values = {**cell.params, **cell.metrics}
+            writer.writerow([cell.status, *(values.get(key, "") for key in heads)])
     return [table, listing]
 
 
 def expand(runs: Sequence[Run], fetch: Callable[[str, str, Path], Path]) -> Iterator[Run]:
-    """The cells of the runs of groups; `fetch` is that of a tracker."""
+    """Yield the cells of group runs; `fetch` is the `download_artifact` of a tracker."""
     for run in runs:
         yield from _read(run, fetch)
 
@@ -55,8 +55,8 @@ def expand(runs: Sequence[Run], fetch: Callable[[str, str, Path], Path]) -> Iter
 def _read(run: Run, fetch: Callable[[str, str, Path], Path]) -> Iterator[Run]:
     with tempfile.TemporaryDirectory() as folder:
         try:
-            found: list[dict[str, Any]] = json.loads(fetch(run.id, TABLE, Path(folder)).read_text())
+            cells: list[dict[str, Any]] = json.loads(fetch(run.id, TABLE, Path(folder)).read_text())
         except (FileNotFoundError, ValueError):
-            return  # not finished
-    for one in found:
-        yield Run(id=run.id, start_ms=run.start_ms, **one)
+            return  # the group is not finished
+    for cell in cells:
+        yield Run(id=run.id, start_ms=run.start_ms, **cell)

@@ -1,8 +1,8 @@
-"""The tracker on MLflow; the only module that imports mlflow.
+"""The MLflow tracker; the only module that imports mlflow.
 
-Everything goes in batches: measured, 2,500 points cost 0.3 s this way and 43 s
-one by one. Runs are found again by their tags, and the time of a point is the
-cell's stored start plus its step, so sending a cell twice adds no row.
+Points are sent in batches: measured, 2,500 points take 0.3 s in batches and 43 s
+one by one. Runs are identified by their tags, and the time of a point is the stored
+start of the run plus the step, so sending a cell twice adds no row.
 """
 
 import contextlib
@@ -37,19 +37,22 @@ from sweep.tracking.uri import (
 )
 
 VIEW_TAG = "mlflow.sharedViewState."
-"""With the key of a view after it: where MLflow keeps what *Save view* saves."""
+"""Prefix of the tags, each with the key of a view, in which MLflow stores saved views."""
 BATCH = 1000
-"""Most metrics that MLflow takes in one request."""
+"""Most metrics that MLflow accepts in one request."""
 
 REFUSALS = (
     "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST",
 )  # fmt: skip
-"""What a store that answers says; anything else may pass."""
+"""Error codes of a store that answers and refuses; any other error may be temporary."""
 
 
 @contextlib.contextmanager
 def answering() -> Iterator[None]:
-    """Tell a store that does not answer, or cannot write, from one that refuses."""
+    """Turn errors of a store that does not answer or cannot write into OutageError.
+
+    A refusal stays an MlflowException.
+    """
     import requests
     from mlflow.exceptions import MlflowException
 
@@ -64,7 +67,10 @@ def answering() -> Iterator[None]:
 
 
 class MlflowTracker:
-    """See `Tracker`. Keep one for each process: opening costs about a second."""
+    """See `Tracker`. Open one per process, since opening takes about a second.
+
+    Raises StoreError if the store or the experiment cannot be used.
+    """
 
     def __init__(self, uri: str, experiment: str) -> None:
         quiet()
@@ -76,55 +82,55 @@ class MlflowTracker:
             if uri.startswith("sqlite") and not sqlite_file(uri).exists():
                 _create_sqlite(sqlite_file(uri))
             self._client = MlflowClient(tracking_uri=uri)
-            found = self._client.get_experiment_by_name(experiment)
+            stored = self._client.get_experiment_by_name(experiment)
         except MlflowException as error:
             raise StoreError(f"tracking.uri: cannot use {redact(uri)}: {line(error)}") from None
-        if found is not None and found.lifecycle_stage != "active":
+        if stored is not None and stored.lifecycle_stage != "active":
             raise StoreError(
                 f"tracking.experiment: {experiment!r} is deleted in this store; "
                 "restore it in MLflow or give tracking.experiment=NAME"
             )
-        if found is not None and _behind_server(found) and not uri.startswith("http"):
+        if stored is not None and _behind_server(stored) and not uri.startswith("http"):
             raise StoreError(
                 f"tracking.experiment: {experiment!r} has its artifacts behind an MLflow server; "
-                "give that server's address, tracking.uri=http://HOST:PORT"
+                "give the address of that server, tracking.uri=http://HOST:PORT"
             )
-        self._experiment = None if found is None else str(found.experiment_id)
+        self._experiment = None if stored is None else str(stored.experiment_id)
 
     @answering()
-    def start_run(self, identity: RunSpec, *, anew: bool = False) -> StartedRun:
-        if not anew and self._experiment is not None:
-            found = next(self._search(identity.kind, identity.parent, identity.key), None)
-            if found is not None:
-                return StartedRun(found.id, found.start_ms, new=False)
+    def start_run(self, spec: RunSpec, *, always_new: bool = False) -> StartedRun:
+        if not always_new and self._experiment is not None:
+            earlier = next(self._search(spec.kind, spec.parent, spec.key), None)
+            if earlier is not None:
+                return StartedRun(earlier.id, earlier.start_ms, new=False)
         if self._experiment is None:
             self._experiment = self._create_experiment()
         tags = {
-            **identity.tags,
-            "sweep.kind": identity.kind,
-            identity.kind: identity.key,
+            **spec.tags,
+            "sweep.kind": spec.kind,
+            spec.kind: spec.key,
             "mlflow.source.name": "sweep",
             "mlflow.source.type": "LOCAL",
         }
-        if identity.parent is not None:
-            tags["mlflow.parentRunId"] = identity.parent
+        if spec.parent is not None:
+            tags["mlflow.parentRunId"] = spec.parent
         run = self._client.create_run(
-            self._experiment, start_time=identity.start_ms, tags=tags, run_name=identity.name
+            self._experiment, start_time=spec.start_ms, tags=tags, run_name=spec.name
         )
-        if identity.data:
-            self._client.log_inputs(run.info.run_id, [_dataset(data) for data in identity.data])
-        return StartedRun(str(run.info.run_id), identity.start_ms, new=True)
+        if spec.data:
+            self._client.log_inputs(run.info.run_id, [_dataset(data) for data in spec.data])
+        return StartedRun(str(run.info.run_id), spec.start_ms, new=True)
 
     def _create_experiment(self) -> str:
         from mlflow.exceptions import MlflowException
 
         try:
             return str(self._client.create_experiment(self._name, _artifact_location(self._uri)))
-        except MlflowException:  # another machine may have been faster
-            found = self._client.get_experiment_by_name(self._name)
-            if found is None:
+        except MlflowException:  # another machine may have created it meanwhile
+            experiment = self._client.get_experiment_by_name(self._name)
+            if experiment is None:
                 raise
-            return str(found.experiment_id)
+            return str(experiment.experiment_id)
 
     @answering()
     def log(
@@ -188,7 +194,7 @@ class MlflowTracker:
         if parent is None:
             return list(self._search("sweep", None, key))
         groups = list(self._search("group", parent))
-        members = [row for row in expand(groups, self.download_artifact) if key in (None, row.key)]
+        members = [run for run in expand(groups, self.download_artifact) if key in (None, run.key)]
         return [*self._search("cell", parent, key), *members]
 
     @answering()
@@ -197,18 +203,18 @@ class MlflowTracker:
 
     @answering()
     def running(self, parent: str) -> list[str]:
-        open_ones = "attributes.status = 'RUNNING'"
+        unfinished = "attributes.status = 'RUNNING'"
         kinds = ("cell", "group")
-        return [row.id for kind in kinds for row in self._search(kind, parent, more=open_ones)]
+        return [run.id for kind in kinds for run in self._search(kind, parent, more=unfinished)]
 
     @answering()
     def finished(self) -> dict[str, Run]:
         done = "attributes.status = 'FINISHED'"
-        rows = [
+        runs = [
             *self._search("cell", more=done),
             *expand([*self._search("group")], self.download_artifact),
         ]
-        return {row.key: row for row in rows if row.status == "FINISHED"}
+        return {run.key: run for run in runs if run.status == "FINISHED"}
 
     def download_artifact(self, run: str, artifact: str, folder: Path) -> Path:
         from mlflow.exceptions import MlflowException
@@ -221,7 +227,7 @@ class MlflowTracker:
     def _search(
         self, kind: str, parent: str | None = None, key: str | None = None, more: str = ""
     ) -> Iterator[Run]:
-        """Runs of a kind, latest first."""
+        """Yield the runs of a kind, latest first."""
         if self._experiment is None:
             return
         filters = [f"tags.`sweep.kind` = '{kind}'", *([more] if more else [])]
@@ -254,7 +260,7 @@ class MlflowTracker:
 
 
 def _dataset(data: DatasetInfo) -> Any:
-    """As the column Dataset shows it."""
+    """Build the input that MLflow shows in its column Dataset."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     facts = json.dumps(data.facts)
@@ -263,13 +269,13 @@ def _dataset(data: DatasetInfo) -> Any:
 
 
 def preload() -> None:
-    """Import mlflow now, a second and a half."""
+    """Import mlflow now, which takes 1.5 seconds."""
     quiet()
     importlib.import_module("mlflow.tracking")
 
 
 def experiments(uri: str) -> list[str]:
-    """Names of the experiments of a store."""
+    """Return the names of the experiments in a store."""
     quiet()
     from mlflow.tracking import MlflowClient
 
@@ -277,7 +283,7 @@ def experiments(uri: str) -> list[str]:
 
 
 def probe(uri: str, *, timeout: float = 5.0) -> None:
-    """Raise StoreError in seconds if a store cannot be opened; MLflow would retry for minutes."""
+    """Raise StoreError within seconds if a store cannot be opened; MLflow retries for minutes."""
     scheme = urlsplit(uri).scheme
     if scheme == "sqlite":
         probe_sqlite(sqlite_file(uri))
@@ -293,7 +299,7 @@ def _probe_server(uri: str, timeout: float) -> None:
     try:
         requests.get(f"{uri.rstrip('/')}/health", timeout=timeout)
     except requests.RequestException as error:
-        reason = type(error).__name__  # its text repeats the address, password and all
+        reason = type(error).__name__  # its text repeats the URI with the password
         raise StoreError(
             f"tracking.uri: no MLflow server answers at {redact(uri)} ({reason})"
         ) from None
@@ -316,20 +322,22 @@ def _probe_server(uri: str, timeout: float) -> None:
         raise StoreError(f"tracking.uri: cannot use {redact(uri)}: {line(error)}") from None
     if answer.status_code == 401:
         raise StoreError(
-            f"tracking.uri: {redact(uri)} does not know this user and password; "
+            f"tracking.uri: {redact(uri)} rejects this user name and password; "
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         )
     if not answer.ok or "json" not in answer.headers.get("Content-Type", ""):
-        said = f"HTTP {answer.status_code}: {line(answer.text)}"
-        raise StoreError(f"tracking.uri: {redact(uri)} does not answer as MLflow does ({said})")
+        reply = f"HTTP {answer.status_code}: {line(answer.text)}"
+        raise StoreError(
+            f"tracking.uri: {redact(uri)} does not answer like an MLflow server ({reply})"
+        )
 
 
 def quiet() -> None:
-    """Before mlflow is imported: no chatter over the progress bar, no calls home, no long waits."""
+    """Prepare the import of mlflow: no log lines in the progress bar, no telemetry, short waits."""
     for name, value in (
         ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2"),
         ("MLFLOW_HTTP_REQUEST_TIMEOUT", "30"),
-        ("MLFLOW_LOGGING_LEVEL", "CRITICAL"),  # what fails is told by the sweep, in a line
+        ("MLFLOW_LOGGING_LEVEL", "CRITICAL"),  # the sweep itself reports failures, in one line
         ("MLFLOW_DISABLE_TELEMETRY", "true"),
         ("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"),
         ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false"),
@@ -339,9 +347,9 @@ def quiet() -> None:
 
 
 def _create_sqlite(path: Path) -> None:
-    """A new store appears whole or not at all: half a migration could never be opened again.
+    """Create a store completely or not at all: a partial migration could never be reopened.
 
-    To be called by one process at a time.
+    Only one process may call this at a time.
     """
     from mlflow.tracking import MlflowClient
 
@@ -351,17 +359,17 @@ def _create_sqlite(path: Path) -> None:
     MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments()
     os.replace(temporary, path)
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        # Writers then wait for the disk once a transaction, and readers for no writer.
+        # With a WAL, writers sync once per transaction, and readers never wait for writers.
         connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _artifact_location(uri: str) -> str | None:
-    """A folder beside a SQLite file; elsewhere the server's own choice."""
+    """Return the artifact folder next to a SQLite file; None leaves the choice to the server."""
     return (
         sibling_folder(sqlite_file(uri), "artifacts").as_uri() if uri.startswith("sqlite") else None
     )
 
 
 def _behind_server(experiment: Any) -> bool:
-    """Whether a server alone can reach its artifacts."""
+    """Return whether its artifacts are reachable only through a server."""
     return str(experiment.artifact_location).startswith("mlflow-artifacts:")

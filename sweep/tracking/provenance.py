@@ -1,4 +1,4 @@
-"""What a sweep ran on, in one line: enough to set the same up again, and nothing private."""
+"""Software and machine of a sweep, in one line: enough to reproduce it, nothing private."""
 
 import os
 import platform
@@ -11,24 +11,24 @@ PACKAGES = ("collapse-sweep", "numpy", "scipy", "numba", "hydra-core", "mlflow")
 
 
 def describe(*extra: str) -> str:
-    """Versions of Python, of `PACKAGES` and of `extra`, the system, and the number of cores."""
-    found = [f"Python {platform.python_version()}"]
+    """List the versions of Python, `PACKAGES` and `extra`, the system, and the number of cores."""
+    parts = [f"Python {platform.python_version()}"]
     for name in (*PACKAGES, *extra):
         try:
-            found.append(f"{name} {metadata.version(name)}")
+            parts.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:  # run from a folder, not installed
             continue
     cores = os.cpu_count() or 1
-    found.append(f"{platform.system()} {platform.release()} {platform.machine()}")
-    found.append(f"{cores} core{'s' if cores > 1 else ''}")
-    return ", ".join(found)
+    parts.append(f"{platform.system()} {platform.release()} {platform.machine()}")
+    parts.append(f"{cores} core{'s' if cores > 1 else ''}")
+    return ", ".join(parts)
 
 
 def commit() -> str:
-    """The commit of the checkout this code is in, marked if it has changes; else nothing."""
+    """Return the commit of this checkout, marked if it has changes; empty without a checkout."""
     if not (SWEEP.parent / ".git").exists():
         return ""
-    found = []
+    answers = []
     for question in (["rev-parse", "HEAD"], ["status", "--porcelain", "-uno"]):
         try:
             done = subprocess.run(
@@ -36,5 +36,6 @@ def commit() -> str:
             )
         except OSError:
             return ""
-        found.append(done.stdout.strip())
-    return found[0] + (" with changes" if found[1] else "")
+        answers.append(done.stdout.strip())
+    head, changes = answers
+    return head + (" with changes" if changes else "")

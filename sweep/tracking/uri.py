@@ -1,8 +1,8 @@
-"""Addresses of tracking stores: checked, made absolute, and probed before anything starts.
+"""Tracking URIs: checked, made absolute, and probed before anything starts.
 
-MLflow retries for minutes where a store does not answer, so every way in has a
-time limit of its own: here for files and databases, in `sweep.tracking.mlflow_tracker`
-for servers.
+MLflow retries for minutes if a store does not answer, so every access has its own
+time limit: here for files and databases, in `sweep.tracking.mlflow_tracker` for
+servers.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ from urllib.parse import urlsplit
 from sweep.tracking.base import StoreError
 
 DEFAULT = "sqlite:///mlflow.db"
-"""The store of a user who names none: a file in the working folder."""
+"""The default store: a file in the working folder."""
 SCHEMES = ("sqlite", "postgresql", "mysql", "http", "https")
 
 
 def absolute(uri: str) -> str:
-    """The URI with a SQLite path made absolute. Raises StoreError for a scheme MLflow lacks."""
+    """Make the path of a SQLite URI absolute. Raises StoreError for a scheme unknown to MLflow."""
     scheme = urlsplit(uri).scheme
     if scheme not in SCHEMES and scheme.split("+")[0] not in ("postgresql", "mysql"):
         raise StoreError(
@@ -36,7 +36,7 @@ def absolute(uri: str) -> str:
 
 
 def sqlite_file(uri: str) -> Path:
-    """The file of a sqlite URI, absolute."""
+    """Return the absolute path of a SQLite URI. Raises StoreError if the URI names no file."""
     path = uri.removeprefix("sqlite:///")
     if path == uri or not path.strip("/") or path.startswith(":memory:"):
         raise StoreError(f"tracking.uri: got {uri!r}; allowed: sqlite:///FILE.db, a file")
@@ -46,7 +46,7 @@ def sqlite_file(uri: str) -> Path:
 def probe_sqlite(path: Path) -> None:
     """Raise StoreError if a SQLite store cannot be written.
 
-    Nothing is created: what does not exist needs only a folder that can be written.
+    Nothing is created: a store that does not exist only needs a writable folder.
     """
     if not path.parent.is_dir():
         raise StoreError(f"tracking.uri: {path} cannot be opened: there is no folder {path.parent}")
@@ -69,7 +69,7 @@ def probe_sqlite(path: Path) -> None:
 
 
 def probe_database(uri: str, timeout: float) -> None:
-    """Raise StoreError in seconds if no database answers."""
+    """Raise StoreError if no database answers within `timeout` seconds."""
     import sqlalchemy
 
     try:
@@ -87,27 +87,27 @@ def probe_database(uri: str, timeout: float) -> None:
 
 
 def redact(text: str) -> str:
-    """The text without the user names and passwords of addresses in it."""
+    """Remove user names and passwords from the URIs in a text."""
     text = re.sub(r"([?&](?:user|password)=)[^&\s'\"]*", r"\1***", text)
     return re.sub(r"://[^\s'\"]*@", "://***@", text)
 
 
 def short(path: Path) -> Path:
-    """A path as people type it here."""
+    """Shorten a path below the working folder to its relative form."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def sibling_folder(file: Path, what: str) -> Path:
-    """A folder that belongs to a SQLite store: mlflow.db has mlflow-artifacts, mlflow-state."""
+    """Return a folder of a SQLite store: mlflow.db has mlflow-artifacts and mlflow-state."""
     stem = file.stem if file.suffix == ".db" else file.name
     return file.parent / f"{stem}-{what}"
 
 
 def state_folder(uri: str, folder: Path = Path()) -> Path:
-    """The folder, belonging to a store, for what is computed but not delivered.
+    """Return the folder of a store for results that are computed but not delivered.
 
-    Beside a SQLite file; for other stores in `folder`, by default the working
-    folder, named after the store, not after its password.
+    It is next to a SQLite file. For other stores it is in `folder`, by default the
+    working folder; its name is a hash of the URI without user and password.
     """
     if uri.startswith("sqlite"):
         return sibling_folder(sqlite_file(uri), "state")
@@ -117,15 +117,17 @@ def state_folder(uri: str, folder: Path = Path()) -> Path:
 
 
 def checkpoint_wal(uri: str) -> None:
-    """Bring what SQLite has in its journal into the file itself: it can then be copied alone."""
+    """Merge the journal of a SQLite store into its file, which can then be copied alone."""
     if uri.startswith("sqlite"):
         with (
-            contextlib.suppress(sqlite3.Error),  # somebody else writes: the last one does it
+            contextlib.suppress(
+                sqlite3.Error
+            ),  # another process is writing, and the last one merges
             contextlib.closing(sqlite3.connect(sqlite_file(uri), timeout=5.0)) as connection,
         ):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def line(error: Any) -> str:
-    """The first line of an error, short."""
+    """Return the first line of an error, at most 200 characters."""
     return " ".join(str(error).splitlines()[:1])[:200] or type(error).__name__

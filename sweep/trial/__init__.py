@@ -1,0 +1,1 @@
+"""Running cells in a worker: computing, checkpoints, the spool, and upload to the tracker."""

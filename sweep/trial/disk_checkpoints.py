@@ -1,8 +1,8 @@
-"""A shelf on disk: the finished pieces of GPT cells, see `models.recursion.checkpoint_store`.
+"""Checkpoints of GPT cells on disk, see `models.recursion.checkpoint_store`.
 
-Each piece is an .npz of arrays with checksums, whole or absent, that says what
-it belongs to. One that cannot be read, or belongs to something else, is refused
-with a reason, and made again.
+Each checkpoint is an .npz file with checksums, complete or absent, that records
+what it belongs to. One that is unreadable, or belongs to something else, is
+rejected with a reason and made again.
 """
 
 import json
@@ -19,17 +19,19 @@ from sweep.results.arrays import load, save
 from sweep.storage.locks import locked
 
 ABOUT = "about"
-"""Name of the array that says what a piece belongs to."""
+"""Name of the array that records what a checkpoint belongs to."""
 
 
 class DiskCheckpoints:
-    """Pieces of one cell in a folder of its own, shared ones in another.
+    """Checkpoints of one cell in its folder, and shared ones in another folder.
 
-    refused: why pieces were not used, for the run's record; a reader may empty it.
+    owner: id of the cell. machine: fingerprint of the device, see `models.gpt.device`.
+    refused: reasons why checkpoints were rejected, for the record of the run; whoever
+    reads them may clear the list.
     """
 
-    def __init__(self, own: Path, shared: Path, *, owner: str, machine: str) -> None:
-        self._own, self._shared = own, shared
+    def __init__(self, folder: Path, shared: Path, *, owner: str, machine: str) -> None:
+        self._folder, self._shared = folder, shared
         self._owner, self._machine = owner, machine
         self.refused: list[str] = []
 
@@ -49,10 +51,10 @@ class DiskCheckpoints:
             self._note(f"{name} belongs to {owner}: made again")
             return None
         if machine != self._machine and name.endswith("-training"):
-            self._note(f"{name} was begun on {machine}: begun again")
+            self._note(f"{name} was started on {machine}: started again")
             return None
         if machine != self._machine:
-            self._note(f"{name} was made on {machine}, and used on {self._machine}")
+            self._note(f"{name} was made on {machine} and used on {self._machine}")
         return pieces
 
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]], *, shared: bool = False) -> None:
@@ -69,7 +71,7 @@ class DiskCheckpoints:
         return locked(self._shared / f"{name}.lock")
 
     def _path(self, name: str, shared: bool) -> Path:
-        return (self._shared if shared else self._own) / f"{name}.npz"
+        return (self._shared if shared else self._folder) / f"{name}.npz"
 
     def _named(self, name: str, shared: bool) -> str:
         return name if shared else f"{name} of cell {self._owner}"

@@ -1,9 +1,9 @@
-"""Results on disk between being computed and being delivered to the tracker.
+"""Results on disk, from being computed until they are delivered to the tracker.
 
-A cell's file is written whole or not at all, and holds arrays only, no pickles.
-It stays until the tracker has everything, so a crash costs no finished work,
-and it carries the time at which the cell started, so that a replay sends
-points that are equal to those already sent.
+The files of a cell are written atomically and hold arrays and JSON, no pickles.
+They stay until the tracker has everything, so a crash loses no finished work,
+and they include the start time of the cell, so that a replay sends the same
+points again.
 """
 
 import json
@@ -16,8 +16,9 @@ from sweep.cells.outcome import Curves
 from sweep.results.arrays import load, save
 from sweep.storage.atomic import replace_file
 
-DEAR_SECONDS = 1.0
-"""What took longer to compute is forced to the disk, milliseconds; a torn file is computed anew."""
+EXPENSIVE_SECONDS = 1.0
+"""Results that took longer are synced to disk, which costs milliseconds; other results are computed
+again if their file is torn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,29 +27,32 @@ class Result:
 
     curves: Curves
     start_ms: int
-    """When it was started, milliseconds since 1970."""
+    """Start of the computation, milliseconds since 1970."""
     seconds: float
-    """How long it took to compute."""
+    """Duration of the computation."""
     notes: tuple[str, ...] = ()
-    """What the record of the run should say besides its numbers."""
+    """Remarks for the record of the run."""
 
 
 def write(folder: Path, cell: str, result: Result, params: Mapping[str, str]) -> None:
-    """Store a result under the cell's id; params: what the cell is, for who finds it here."""
+    """Store a result under the id of its cell, with the params, from which the cell is rebuilt.
+
+    Raises OSError if it cannot be written.
+    """
     (folder / cell).mkdir(parents=True, exist_ok=True)
-    safe = result.seconds > DEAR_SECONDS
+    safe = result.seconds > EXPENSIVE_SECONDS
     save(curves_file(folder, cell), result.curves, safe=safe)
     note = {
         "start_ms": result.start_ms, "seconds": result.seconds, "notes": result.notes,
         "params": dict(params),
     }  # fmt: skip
-    # The note comes last: where it stands, the curves are whole.
+    # The note is written last: if it exists, the curves are complete.
     text = json.dumps(note).encode()
     replace_file(folder / cell / "result.json", lambda file: file.write(text), safe=safe)
 
 
 def params(note: Path) -> dict[str, str] | None:
-    """What cell the result is of whose result.json this is; None if it cannot be read."""
+    """Read the params of the cell from a result.json; None if it cannot be read."""
     try:
         return dict(json.loads(note.read_text())["params"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -56,7 +60,7 @@ def params(note: Path) -> dict[str, str] | None:
 
 
 def read(folder: Path, cell: str) -> Result | None:
-    """The stored result of a cell, or None if there is none that can be read."""
+    """Read the stored result of a cell; None if there is none, or it cannot be read."""
     try:
         note = json.loads((folder / cell / "result.json").read_text())
         note["notes"] = tuple(note["notes"])
@@ -67,12 +71,12 @@ def read(folder: Path, cell: str) -> Result | None:
 
 
 def finished(folder: Path, cell: str) -> bool:
-    """Whether a result of the cell lies here."""
+    """Return whether a result of the cell is stored."""
     return (folder / cell / "result.json").exists()
 
 
 def started(folder: Path, cell: str) -> int | None:
-    """When a long cell was first started, milliseconds since 1970; None if nothing says so."""
+    """Return when a long cell was first started, milliseconds since 1970; None if not recorded."""
     try:
         return int((folder / cell / "started").read_text())
     except (OSError, ValueError):
@@ -80,16 +84,16 @@ def started(folder: Path, cell: str) -> int | None:
 
 
 def start(folder: Path, cell: str, start_ms: int) -> None:
-    """Remember when a long cell was started: the times of its points derive from that."""
+    """Record when a long cell was started, from which the times of its points derive."""
     (folder / cell).mkdir(parents=True, exist_ok=True)
     replace_file(folder / cell / "started", lambda file: file.write(str(start_ms).encode()))
 
 
 def curves_file(folder: Path, cell: str) -> Path:
-    """Where the curves of a cell are, under the name they have as an artifact."""
+    """Return the file of the curves of a cell; it is named like the artifact."""
     return folder / cell / "curves.npz"
 
 
 def remove(folder: Path, cell: str) -> None:
-    """Forget a result that has been delivered."""
+    """Delete the folder of a cell whose result has been delivered."""
     shutil.rmtree(folder / cell, ignore_errors=True)

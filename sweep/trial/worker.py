@@ -1,10 +1,10 @@
-"""Run cells one after the other with a tracker in hand; knows nothing of Ray.
+"""Run cells one after the other with a given tracker, without Ray.
 
-The order of a cell is compute, spool, begin, log, attach, end, forget. Once a
-result is spooled a crash anywhere leaves it there, and the same command again
-delivers it: to the run that was begun, with points equal to those already sent.
-A cell that fails is logged FAILED with its traceback, and its neighbours go on.
-A store that does not answer holds nothing up: results wait on disk, in order.
+A cell is computed, spooled, logged (start_run, log, log_artifact, end_run) and then
+deleted from the spool. Once a result is spooled it survives any crash, and rerunning
+the command delivers it: to the same run, with the same points.
+A cell that fails is logged as FAILED with its traceback, and the others continue.
+A store that does not answer blocks nothing: results wait on disk, in order.
 """
 
 import contextlib
@@ -33,18 +33,18 @@ from sweep.trial.upload import UploadQueue, UploadTarget, log_points, run_spec
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What all cells of a sweep share; travels to workers."""
+    """Everything that the cells of a sweep share; it is sent to workers."""
 
-    address: UploadTarget
+    target: UploadTarget
     """Where results go."""
     workspace: Workspace
     """Where cells are computed, and what they may use."""
     limit_seconds: float | None = None
-    """A cell that takes longer fails; None: no limit."""
-    donors: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Cell id -> run and artifact with the curves of a cell that another sweep has finished."""
+    """Time after which a cell fails; None: no limit."""
+    cached_curves: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Cell id -> (run id, artifact) with the curves, for cells that another sweep finished."""
     driver: int = 0
-    """Process id of the driver, if it is on this machine; a worker without it stops."""
+    """Process id of a driver on this machine, else 0; a worker stops when its driver has died."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,16 +53,16 @@ class Outcome:
 
     cell: Cell
     error: str | None
-    """Last line of the traceback, or why its result waits; None if it finished."""
+    """Last line of the traceback, or why the result waits; None if the cell finished."""
     waits: bool = False
-    """Whether it is computed, and on disk until the store answers."""
+    """Whether the result is computed, and waits on disk until the store answers."""
 
 
 Compute = Callable[[Cell, Job], Generator[CellProgress, None, Curves]]
 
 
 def compute(cell: Cell, job: Job) -> Generator[CellProgress, None, Curves]:
-    """The curves of a cell, by whichever model it is of."""
+    """Compute the curves of a cell with its kind of model."""
     return cell.kind.run(cell, job.workspace)
 
 
@@ -75,24 +75,24 @@ def run_cells(
     compute: Compute = compute,
     at: Callable[[Cell], object] = lambda cell: None,
 ) -> Iterator[Outcome | CellProgress]:
-    """Run, store and log each cell; yields after each, and whenever a long one has come on.
+    """Run, store and log each cell; yields after each cell, and periodically during long ones.
 
-    before: what an earlier attempt at these very cells left in the store; what
-    it finished is not run again. at: told of each cell before it is computed.
+    before: cell id -> run that an earlier attempt left in the store; finished cells are not
+    run again. at: called with each cell before it is computed.
     """
     before = before or {}
-    failed = {key for key, row in before.items() if row.status == "FAILED"}
-    address = replace(
-        job.address,
-        failed=job.address.failed | failed,
-        known=job.address.known | before.keys(),
+    failed = {key for key, run in before.items() if run.status == "FAILED"}
+    target = replace(
+        job.target,
+        failed=job.target.failed | failed,
+        maybe_logged=job.target.maybe_logged | before.keys(),
     )
-    queue = UploadQueue(address=address, tracker=tracker)
-    units = groups.split(cells) if address.grouped else [list(cells)]
+    queue = UploadQueue(target=target, tracker=tracker)
+    units = groups.split(cells) if target.grouped else [list(cells)]
     last = {unit[-1].id for unit in units}
     for cell in itertools.chain(*units):
         if job.driver and not Path(f"/proc/{job.driver}").exists() and Path("/proc/self").exists():
-            return  # the driver was killed; another may be at these cells already
+            return  # the driver was killed; another may be running these cells already
         if cell.id in before and before[cell.id].status == "FINISHED":
             yield Outcome(cell=cell, error=None)
             continue
@@ -103,7 +103,7 @@ def run_cells(
             queue.add(cell, traceback.format_exc())
         else:
             queue.add(cell)
-        if not address.grouped:
+        if not target.grouped:
             yield from map(_outcome, queue.send())
         elif cell.id in last:
             yield from _waited(queue)
@@ -111,7 +111,7 @@ def run_cells(
 
 
 def _waited(queue: UploadQueue) -> Iterator[Outcome | CellProgress]:
-    """Send all that waits, as long as patience lasts; then say what still waits."""
+    """Send the waiting results until patience runs out, then report those that still wait."""
     for sent in queue.finish():
         if sent is not None:
             yield _outcome(sent)
@@ -130,13 +130,13 @@ def _outcome(sent: tuple[Cell, str | None]) -> Outcome:
 
 @contextlib.contextmanager
 def _limited(seconds: float | None) -> Iterator[None]:
-    """Raise TimeoutError in what runs longer; only the main thread of a process can be."""
+    """Raise TimeoutError in a block that runs longer; only in the main thread of a process."""
     if seconds is None or threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(*_: object) -> None:
-        raise TimeoutError(f"the cell did not end in {seconds:g} s, cluster.limit_seconds")
+        raise TimeoutError(f"the cell did not finish within {seconds:g} s (cluster.limit_seconds)")
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -150,15 +150,15 @@ def _limited(seconds: float | None) -> Iterator[None]:
 def _computed(
     cell: Cell, job: Job, tracker: Tracker, compute: Compute
 ) -> Generator[CellProgress, None, None]:
-    """Put the result of a cell into the spool, unless it is there."""
-    folder = job.address.spool
+    """Compute the result of a cell and spool it, unless it is spooled already."""
+    folder = job.target.spool
     if spool.read(folder, cell.id) is not None:
         return
     start_ms, start = now_ms(), time.perf_counter()
-    curves = _from_donor(cell, job, tracker)
+    curves = _cached(cell, job, tracker)
     notes: tuple[str, ...] = ()
     if curves is None:
-        with _limited(job.limit_seconds):  # what is computed already has no limit
+        with _limited(job.limit_seconds):  # cached curves have no limit
             curves, notes = yield from _watched(cell, job, tracker, compute(cell, job))
     begun = spool.started(folder, cell.id)
     result = spool.Result(
@@ -173,36 +173,36 @@ def _computed(
 def _watched(
     cell: Cell, job: Job, tracker: Tracker, work: Generator[CellProgress, None, Curves]
 ) -> Generator[CellProgress, None, tuple[Curves, tuple[str, ...]]]:
-    """Do the work of a cell, logging each generation of a long one as soon as it has ended.
+    """Do the work of a cell, and log each generation of a long cell as soon as it ends.
 
-    What is logged is stored before: a replay sends equal points, since their
-    times derive from the start of the cell's run.
+    A generation is checkpointed before it is logged, so a replay sends the same points:
+    their times derive from the start of the run of the cell.
     """
     notes: dict[str, None] = {}
-    folder = job.address.spool
+    folder = job.target.spool
     while True:
         try:
-            advance = next(work)
+            progress = next(work)
         except StopIteration as end:
             return end.value, tuple(notes)
-        notes |= dict.fromkeys(advance.notes)
-        if advance.curves is not None:
+        notes |= dict.fromkeys(progress.notes)
+        if progress.curves is not None:
             start_ms = spool.started(folder, cell.id)
             if start_ms is None:
                 start_ms = now_ms()
                 spool.start(folder, cell.id, start_ms)
-            points = summary.points(cell, advance.curves, theory_of(cell), job.address.most_steps)
-            with contextlib.suppress(OutageError):  # all is sent again when the cell has ended
-                run = tracker.start_run(run_spec(cell, job.address, start_ms))
+            points = summary.points(cell, progress.curves, theory_of(cell), job.target.most_steps)
+            with contextlib.suppress(OutageError):  # everything is sent again when the cell ends
+                run = tracker.start_run(run_spec(cell, job.target, start_ms))
                 log_points(cell, run, points, tracker)
-        yield advance
+        yield progress
 
 
-def _from_donor(cell: Cell, job: Job, tracker: Tracker) -> Curves | None:
-    """The curves that another sweep has stored for this very cell, if they can be read."""
-    if cell.id not in job.donors:
+def _cached(cell: Cell, job: Job, tracker: Tracker) -> Curves | None:
+    """Return the curves that another sweep stored for the same cell, if they can be read."""
+    if cell.id not in job.cached_curves:
         return None
-    run, artifact = job.donors[cell.id]
+    run, artifact = job.cached_curves[cell.id]
     with tempfile.TemporaryDirectory() as folder:
         try:
             return arrays.load(tracker.download_artifact(run, artifact, Path(folder)))

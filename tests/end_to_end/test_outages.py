@@ -53,13 +53,13 @@ class Shaky(FolderTracker):
         self.left = calls
         self.order: list[str] = []
 
-    def start_run(self, identity: RunSpec, *, anew: bool = False) -> StartedRun:
-        if identity.kind == "cell":
+    def start_run(self, spec: RunSpec, *, always_new: bool = False) -> StartedRun:
+        if spec.kind == "cell":
             if self.left > 0:
                 self.left -= 1
                 raise OutageError("no answer")
-            self.order.append(identity.key)
-        return super().start_run(identity, anew=anew)
+            self.order.append(spec.key)
+        return super().start_run(spec, always_new=always_new)
 
     def log_artifact(self, run: str, path: Path, folder: str | None = None) -> None:
         if self.left == -1:  # a run has been made, and its answer was lost
@@ -102,7 +102,7 @@ def test_what_cannot_be_delivered_waits_and_says_so(tmp_path: Path) -> None:
 
     def counted(cell: Cell, job: Job) -> Any:
         computed.append(cell.id)
-        return (yield from simulate(cell, job.address.spool))
+        return (yield from simulate(cell, job.target.spool))
 
     assert not [e for e in run_cells(CELLS, given, tracker, compute=counted)
                 if isinstance(e, Outcome) and e.error]  # fmt: skip
@@ -115,13 +115,13 @@ def test_a_cell_that_takes_too_long_fails_alone(tmp_path: Path) -> None:
             while True:
                 yield CellProgress(cell=cell.id, what="hangs", share=0.0)
                 time.sleep(0.01)  # as a computation that never ends
-        return (yield from simulate(cell, job.address.spool))
+        return (yield from simulate(cell, job.target.spool))
 
     tracker = FolderTracker(tmp_path / "runs")
     given = replace(job(tracker, tmp_path, 0.0), limit_seconds=0.5)
     events = list(run_cells(CELLS, given, tracker, compute=slow))
     outcomes = {e.cell.id: e.error for e in events if isinstance(e, Outcome)}
-    late = "TimeoutError: the cell did not end in 0.5 s, cluster.limit_seconds"
+    late = "TimeoutError: the cell did not finish within 0.5 s (cluster.limit_seconds)"
     assert outcomes == {c.id: late if c == CELLS[1] else None for c in CELLS}
 
 
@@ -132,7 +132,10 @@ def test_a_limit_on_ray_too(store_folder: Path) -> None:
         "generations=2000", "cluster.limit_seconds=10",
     )  # fmt: skip
     assert done.returncode == 1
-    assert "FAILED  full n=100000 S0=0.1: TimeoutError: the cell did not end in 10 s" in done.stderr
+    assert (
+        "FAILED  full n=100000 S0=0.1: TimeoutError: the cell did not finish within 10 s"
+        in done.stderr
+    )
     assert "1 of 2 cells finished" in done.stdout
 
 

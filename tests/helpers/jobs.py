@@ -33,17 +33,17 @@ def tell(work: Generator[Told, None, Made]) -> tuple[list[Told], Made]:
             return told, end.value
 
 
-def job_at(address: UploadTarget, shared: Path = Path()) -> Job:
+def job_at(target: UploadTarget, shared: Path = Path()) -> Job:
     """A job whose cells are computed where their results are spooled."""
-    return Job(address=address, workspace=Workspace(folder=address.spool, shared=shared))
+    return Job(target=target, workspace=Workspace(folder=target.spool, shared=shared))
 
 
 def ran(folder: Path, *overrides: str) -> tuple[FolderTracker, list[CellRun]]:
     """A sweep, run in this process: where it is kept, and its cells."""
     tracker = FolderTracker(folder / "runs")
     parent = tracker.start_run(RunSpec(key="s", kind="sweep", name="s", parent=None, start_ms=1)).id
-    address = UploadTarget(parent=parent, spool=folder / "spool", patience=0.0)
-    job = job_at(address, folder / "shared")
+    target = UploadTarget(parent=parent, spool=folder / "spool", patience=0.0)
+    job = job_at(target, folder / "shared")
     config = settings(*overrides)
     if text := corpus.fetch(config):
         corpus.keep(job.workspace.shared, text)

@@ -31,9 +31,8 @@ POINTS = [Point(f"metric{k}/mean", m, m / 100 + k) for k in range(13) for m in r
 
 def write(uri: str, experiment: str, *, writers: int, runs: int) -> float:
     """Seconds that so many processes take for so many runs each, all at once."""
-    parent = MlflowTracker(uri, experiment).start_run(
-        RunSpec(key=f"s{writers}", kind="sweep", name="s", parent=None, start_ms=1)
-    )
+    spec = RunSpec(key=f"s{writers}", kind="sweep", name="s", parent=None, start_ms=1)
+    parent = MlflowTracker(uri, experiment).start_run(spec).id
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["sweep.tracking.mlflow_tracker", "mlflow.tracking"])
     barrier = context.Barrier(writers + 1)

@@ -1,0 +1,1 @@
+"""The statistical model with s^l contexts."""

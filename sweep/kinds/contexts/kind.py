@@ -22,7 +22,7 @@ from sweep.results.arrays import joined
 
 @dataclass(frozen=True, kw_only=True)
 class Contexts(Defaults):
-    """See `models.statistical.contexts`."""
+    """The kind of model of `models.statistical.contexts`."""
 
     model: ClassVar[str] = "statistical"
     stream: ClassVar[int | str] = STREAM
@@ -32,7 +32,10 @@ class Contexts(Defaults):
 
     @classmethod
     def checked(cls, section: StatisticalSection, s: int, schedule: Schedule) -> Self:
-        """Raises ConfigError for a schedule that is not covered, or a model that is too large."""
+        """Build it from its section of the config, for a vocabulary of s tokens.
+
+        Raises ConfigError for a schedule without contexts, or a model that is too large.
+        """
         if schedule.name not in contexts.SCHEDULES:
             raise ConfigError(
                 f"grid.schedule: got {schedule.name!r} with model.context_length="
@@ -50,7 +53,7 @@ class Contexts(Defaults):
 
     @classmethod
     def read(cls, params: Mapping[str, str]) -> Self:
-        """What the params of a run describe."""
+        """Rebuild it from the params of a run."""
         return cls(
             contexts=contexts.Contexts(
                 length=int(params["context_length"]),
@@ -85,9 +88,10 @@ class Contexts(Defaults):
         return cell.replicates * cell.generations * (2e-4 + 1e-7 * table + 2e-6 * samples)
 
     def run(self, cell: Cell, workspace: Workspace) -> Generator[CellProgress, None, Curves]:
-        """The curves, means over contexts; where s = 3 also `laws`, (M + 1, c, 3), of run 0.
+        """Compute the curves, which are means over contexts.
 
-        Not resumable within a cell: a run that is cut starts the cell again.
+        For s = 3 the curve `laws` has the distributions of run 0, shape (M + 1, c, 3).
+        A cell cannot be resumed: if it is interrupted, it starts again.
         """
         setting = contexts.Setting(
             schedule=cell.schedule,
@@ -110,14 +114,14 @@ class Contexts(Defaults):
         T = np.where(dirac.any(axis=1), dirac.argmax(axis=1) + 1, 0)
         m = np.arange(1, cell.generations + 1)
         curves["collapsed"] = (T[:, None] > 0) & (T[:, None] <= m)
-        # Where unseen contexts get the uniform distribution, a Dirac generation need not be final.
+        # With the uniform distribution in unseen contexts, a Dirac generation need not be final.
         curves["collapse_time"], curves["absorption_time"] = T, np.zeros_like(T)
         if cell.source.s == 3:
             curves["laws"] = np.array(simplex)
         return curves
 
     def theory(self, cell: Cell, *, deviation: int) -> Theory:
-        """The exact S_m of the fully synthetic chain, where contexts are drawn uniformly."""
+        """Compute the exact S_m, for schedule full with uniformly drawn contexts."""
         if cell.schedule.name != "full" or self.contexts.draw != "uniform":
             return Theory()
         sigma = moments.sigma_contexts(

@@ -1,0 +1,1 @@
+"""The character GPT as a kind of model: its cost, params, run, metrics and display."""

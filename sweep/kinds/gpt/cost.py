@@ -1,22 +1,22 @@
-"""What a GPT cell costs: seconds, measured on one core, and memory."""
+"""Estimated cost of a GPT cell: seconds, fitted to measurements on one core, and memory."""
 
 from models.gpt.config import Network, Recipe
 from sweep.cells.cell import Cell
 
 CPU_OPERATIONS = 9e10
-"""Operations that one core does in a second while it trains."""
+"""Floating-point operations per second of one core during training."""
 STEP_SECONDS = 0.4e-3
-"""Of a training step for each layer, and once more, however small they are."""
+"""Overhead of a training step, per layer plus one, however small the network is."""
 WRITE_SECONDS, JUDGE_SECONDS = 6e-6, 12e-6
-"""To write, and to write and evaluate, a token, however small the network is."""
+"""Overhead to write a token, and to write and evaluate one, however small the network is."""
 
 
 def seconds(cell: Cell, recipe: Recipe) -> float:
-    """Estimated seconds of training, writing and measuring on one core.
+    """Estimate the seconds of training, writing and measuring on one core.
 
-    Training takes six operations a parameter and token, and half of that again
-    for all the rest; a forward pass two. Where networks are tiny, calls and the
-    counting of k-grams outweigh them.
+    Training takes six operations per parameter and token, and half as much again for
+    everything else; a forward pass takes two. In tiny networks the overhead of calls and
+    the counting of k-grams dominate.
     """
     network, training, measure = recipe.network, recipe.training, recipe.measure
     M = cell.generations
@@ -25,7 +25,7 @@ def seconds(cell: Cell, recipe: Recipe) -> float:
     step = STEP_SECONDS * (1 + network.layers) * (training.shards or 1)
     step += 1.5 * 3 * forward * training.batch * network.context
     fit = steps * step + M * forward * training.evaluations * measure.validation
-    # p(1) a second time, and p(0), are one generation more each; others may have made them.
+    # The retrained p(1), and p(0), cost one generation each; other cells may have made them.
     more = (measure.retrain + (recipe.truth == "trained") / cell.replicates) / M
     write = (cell.schedule.n or 0) * (WRITE_SECONDS + forward)
     judge = measure.tokens * (JUDGE_SECONDS + 2 * forward)
@@ -33,13 +33,13 @@ def seconds(cell: Cell, recipe: Recipe) -> float:
 
 
 def memory(cell: Cell, recipe: Recipe) -> int:
-    """Bytes of the stored distributions and corpora; the network is the device's matter."""
+    """Estimate the bytes of the stored distributions and corpora, without the network."""
     stored = 4 * recipe.measure.contexts * cell.source.s * cell.replicates * cell.generations
     return 4 * stored + 4 * cell.schedule.largest_pool(cell.generations)
 
 
 def network_size(network: Network, s: int) -> int:
-    """Number of parameters with a vocabulary of s tokens."""
+    """Count the parameters of a network with a vocabulary of s tokens."""
     d, bias = network.embedding, int(network.bias)
     block = 12 * d * d + 2 * d + bias * (3 * d + d + 4 * d + d + 2 * d)
     out = 0 if network.tied else s * d

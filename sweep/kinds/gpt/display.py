@@ -1,4 +1,4 @@
-"""How GPT cells are shown, next to the arm that sees fresh real text."""
+"""How GPT cells are shown, compared with the arm that is trained on fresh real text."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,23 +9,23 @@ from sweep.kinds.gpt.summary import spread_in_words
 from sweep.report.cell_runs import CellRun
 from sweep.report.numbers import Number
 
-LEGEND = """deviation: L1 distance of the next-token laws from those of generation 1, mean over
-contexts drawn from p(0), with its standard error (over runs; with one run, over contexts alone, and
-another run may differ by more); control: that of the arm trained on fresh real text, and z their
-distance in standard errors, taken as independent; from p(0): distance from the ground truth; val
-loss: last one on held-out real text, nats; best: the smallest while training; distinct 8: share of
-different 8-grams in a text of the model's own."""
+LEGEND = """deviation: L1 distance of the next-token distributions from those of generation 1, mean
+over contexts drawn from p(0), with its standard error (over runs; with one run, over contexts
+alone, and another run may differ by more); control: the deviation of the arm trained on fresh real
+text, and z their distance in standard errors, taken as independent; from p(0): distance from the
+ground truth; val loss: the last loss on held-out real text, in nats; best: the smallest during
+training; distinct 8: share of different 8-grams in the text that the model writes."""
 EXTRA = {
     "from p(0)": ("deviation_p0/mean", 3),
     "val loss": ("loss/val", 4),
     "best": ("loss/val_best", 4),
     "distinct 8": ("distinct_n/8", 2),
 }
-"""Head -> metric and digits of columns."""
+"""Column head -> metric and number of digits."""
 
 
 class GptDisplay:
-    """See `sweep.report.display.Display`."""
+    """The display of GPT cells, see `sweep.report.display.Display`."""
 
     columns = ("cell", "deviation", *EXTRA)
     mlflow_columns = ("deviation/mean", "deviation_p0/mean", "loss/val", "distinct_n/8")
@@ -76,9 +76,9 @@ def _number(values: Mapping[str, float], metric: str, digits: int, missing: str 
     return f"{values[metric]:#.{digits}g}" if metric in values else missing
 
 
-def _deviation(name: str, entry: CellRun) -> Number:
-    """The deviation of a GPT at the end; with one run the error is that over contexts."""
-    metrics, cell = entry.run.metrics, entry.cell
+def _deviation(name: str, cell_run: CellRun) -> Number:
+    """Return the deviation of the last generation; with one run its error is over contexts."""
+    metrics, cell = cell_run.run.metrics, cell_run.cell
     assert isinstance(cell.kind, Gpt)
     several = "deviation/se" in metrics
     return Number(
@@ -93,27 +93,27 @@ def _deviation(name: str, entry: CellRun) -> Number:
     )
 
 
-def against_control(name: str, entry: CellRun, entries: Sequence[CellRun]) -> list[Number]:
-    """The deviation beside the control's, and sigma."""
-    own, metrics = _deviation(name, entry), entry.run.metrics
+def against_control(name: str, cell_run: CellRun, cell_runs: Sequence[CellRun]) -> list[Number]:
+    """Return sigma, and the deviation next to that of the control."""
+    deviation, metrics = _deviation(name, cell_run), cell_run.run.metrics
     sigma = replace(
-        own,
+        deviation,
         quantity="sigma",
-        symbol=f"sigma_{entry.cell.generations}",
+        symbol=f"sigma_{cell_run.cell.generations}",
         mean=metrics["sigma/mean"],
         se=metrics.get("sigma/se"),
         contexts=False,
     )
-    found = next((e for e in entries if _is_control(e, entry.cell)), None)
-    control = None if found is None else _deviation("control", found)
-    return [sigma, replace(own, control=control)]
+    arm = next((other for other in cell_runs if _is_control(other, cell_run.cell)), None)
+    control = None if arm is None else _deviation("control", arm)
+    return [sigma, replace(deviation, control=control)]
 
 
-def _is_control(entry: CellRun, cell: Cell) -> bool:
-    """Whether it is the control of a cell: as much real text from the start, and the same p(1)."""
-    other = entry.cell
+def _is_control(cell_run: CellRun, cell: Cell) -> bool:
+    """Return whether it is the control of a cell: schedule real with the same size and p(1)."""
+    other = cell_run.cell
     return (
-        entry.run.status == "FINISHED"
+        cell_run.run.status == "FINISHED"
         and other.schedule.name == "real"
         and cell.schedule.name != "real"
         and isinstance(other.kind, Gpt)

@@ -1,4 +1,4 @@
-"""A character GPT: `model=gpt`."""
+"""The character GPT: `model=gpt`."""
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ from sweep.kinds.gpt.config import GptSection
 def from_settings(
     settings: Settings, schedule: Schedule, text: str | None, axes: Mapping[str, Any]
 ) -> Kind:
-    """The recipe that the settings describe, with the temperature of the grid."""
+    """Build the recipe from the settings, with the temperature of the grid."""
     gpt, source = settings.model_section, settings.corpus
     assert isinstance(gpt, GptSection)
     assert text is not None
@@ -44,13 +44,13 @@ def from_settings(
 
 
 def from_params(stored: Mapping[str, str]) -> Kind:
-    """What the params of a run describe."""
+    """Rebuild the kind from the params of a run."""
     return Gpt(recipe=params.recipe_from_params(stored))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gpt(Defaults):
-    """See `models.recursion.loop`."""
+    """The kind of model of `models.recursion.loop`."""
 
     model: ClassVar[str] = "gpt"
     stream: ClassVar[int | str] = f"gpt {GPT_STREAM}"
@@ -75,7 +75,7 @@ class Gpt(Defaults):
         return [("temperature", f"temperature={self.recipe.sampling.temperature:g}")]
 
     def check(self, cell: Cell) -> None:
-        """Refuse samples that are too short to train on: no window of context + 1 tokens."""
+        """Raise ConfigError for samples too short to train on: no window of context + 1 tokens."""
         schedule, context = cell.schedule, self.recipe.network.context
         if schedule.rule.draws is None:
             least = [(schedule.n or 0, "n")]
@@ -104,7 +104,7 @@ class Gpt(Defaults):
 
     def run(self, cell: Cell, workspace: Workspace) -> Generator[CellProgress, None, Curves]:
         from models.gpt.data_parallel import DataParallelGroup
-        from models.gpt.device import choose  # imports torch, which other kinds never do
+        from models.gpt.device import choose  # imports torch, which other kinds do not need
         from sweep.kinds.gpt.run import recurse
 
         precision = self.recipe.training.precision
@@ -120,7 +120,7 @@ class Gpt(Defaults):
     def rows(
         self, cell: Cell, curves: Curves, at: NDArray[np.int64]
     ) -> Mapping[str, NDArray[np.float64]]:
-        # A speed is sent once the cell has ended: a cell that is cut measures it again.
+        # Speeds are sent after the cell has ended: an interrupted cell measures them again.
         ended = curves["sigma"].shape[1] == cell.generations or summary.stopped(
             self.recipe.measure.stop_below, curves
         )
@@ -134,7 +134,7 @@ class Gpt(Defaults):
         return summary.at_truth(curves)
 
     def totals(self, cell: Cell, curves: Curves) -> Mapping[str, float]:
-        # Whether each generation is p(1) again: other real data, another seed.
+        # Whether each generation is trained like p(1), on other real data with another seed.
         renewed = cell.schedule.name == "real" and self.recipe.training.start == "scratch"
         totals = summary.spread(curves, renewed=renewed)
         if self.recipe.measure.stop_below is not None:

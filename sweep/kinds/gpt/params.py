@@ -1,4 +1,4 @@
-"""The recipe of a GPT as params of a run, and back."""
+"""Conversion of the recipe of a GPT to params of a run, and back."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -10,23 +10,27 @@ from models.gpt.config import Measure, Network, Recipe, Sampling, Training
 SECTIONS: dict[str, type] = {
     "network": Network, "training": Training, "sampling": Sampling, "measure": Measure,
 }  # fmt: skip
-OWN = {"corpus": "corpus", "digest": "corpus.digest", "truth": "corpus.truth"}
-OWN |= {"order": "corpus.order"}
+CORPUS_PARAMS = {
+    "corpus": "corpus", "digest": "corpus.digest", "truth": "corpus.truth", "order": "corpus.order",
+}  # fmt: skip
 """Field of a recipe -> name of its param."""
 
 
-def recipe_params(made: Recipe) -> dict[str, Any]:
-    """As params of a run: `training.steps` and so on; the temperature, an axis, by its own name."""
-    found: dict[str, Any] = {param: getattr(made, name) for name, param in OWN.items()}
+def recipe_params(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe as params: `training.steps` and so on, and the axis `temperature`."""
+    params: dict[str, Any] = {param: getattr(recipe, name) for name, param in CORPUS_PARAMS.items()}
     for section in SECTIONS:
-        part = getattr(made, section)
-        found |= {f"{section}.{f.name}": getattr(part, f.name) for f in fields(part)}
-    found["temperature"] = found.pop("sampling.temperature")
-    return found
+        part = getattr(recipe, section)
+        params |= {f"{section}.{f.name}": getattr(part, f.name) for f in fields(part)}
+    params["temperature"] = params.pop("sampling.temperature")
+    return params
 
 
 def recipe_from_params(params: Mapping[str, str]) -> Recipe:
-    """What `recipe_params` describes."""
+    """Rebuild the recipe from the result of `recipe_params`.
+
+    Raises ValueError for a param that does not have the type of its field.
+    """
     parts: dict[str, Any] = {}
     for section, kind in SECTIONS.items():
         hints = get_type_hints(kind)
@@ -37,12 +41,12 @@ def recipe_from_params(params: Mapping[str, str]) -> Recipe:
             **{name: _read(params.get(param), hints[name]) for name, param in names.items()}
         )
     hints = get_type_hints(Recipe)
-    parts |= {name: _read(params.get(param), hints[name]) for name, param in OWN.items()}
+    parts |= {name: _read(params.get(param), hints[name]) for name, param in CORPUS_PARAMS.items()}
     return Recipe(**parts)
 
 
 def _read(text: str | None, hint: Any) -> Any:
-    """A value of the hinted type, or None, from how it prints."""
+    """Parse the printed form of a value of the hinted type; None if there is no text."""
     if text is None:
         return None
     options = [kind for kind in get_args(hint) or (hint,) if kind is not NoneType]

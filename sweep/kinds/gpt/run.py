@@ -1,9 +1,9 @@
-"""Compute a GPT cell, generation by generation, resumable within each.
+"""Compute a GPT cell, generation by generation; each generation can be resumed.
 
     R, M, C, s, E    replicates, generations, contexts, vocabulary, evaluations
 
-After each generation the state and all curves so far are kept, two deep, so
-that one that cannot be read costs one generation.
+The states after the last two generations are stored, with all curves so far, so
+that an unreadable one costs one generation.
 """
 
 from collections.abc import Generator
@@ -29,6 +29,7 @@ from sweep.kinds.gpt.summary import stopped
 from sweep.trial.disk_checkpoints import DiskCheckpoints
 
 STATE = "state-{}"
+"""Name of the checkpoint after a generation."""
 
 
 def recurse(
@@ -40,17 +41,21 @@ def recurse(
     place: Device,
     team: DataParallelGroup | None = None,
 ) -> Generator[CellProgress, None, Curves]:
-    """The curves of a GPT cell, each (R, M) and named like its metric, and besides
+    """Compute the curves of a GPT cell. Each is named like its metric and has shape (R, M), except
 
-    laws (R, M, C, s): next-token laws, float32;  truth/laws (C, s) of p(0)
-    retrained (R, C, s): of p(1) trained with another seed, where that is measured, and
-    deviation/retrained (R,): how far from p(1) they are
-    samples (R, M): text;  loss_curve/val, loss_curve/train (R, M, E)
-    truth/NAME (): a metric at p(0);  collapse_time, absorption_time (R,)
+    laws (R, M, C, s): next-token distributions, float32;  truth/laws (C, s): those of p(0)
+    retrained (R, C, s): those of p(1) trained with another seed, where that is measured
+    deviation/retrained (R,): L1 distance of p(1) from its retrained copy
+    samples (R, M): text;  loss_curve/step, and in nats loss_curve/val, loss_curve/train (R, M, E)
+    truth/NAME (): a metric at p(0);  collapse_time, absorption_time (R,): generations
 
-    Collapsed is a run whose text is one token over and over.
+    A run has collapsed when its text is a single repeated token. checkpoint_seconds: time
+    between two checkpoints within a generation. Raises MissingCheckpointError if a model that is
+    needed cannot be read, and is missing again after it was trained again.
     """
-    shelf = DiskCheckpoints(folder / cell.id, shared, owner=cell.id, machine=place.fingerprint)
+    checkpoints = DiskCheckpoints(
+        folder / cell.id, shared, owner=cell.id, machine=place.fingerprint
+    )
     setting = Setting(
         schedule=cell.schedule,
         recipe=recipe,
@@ -65,41 +70,41 @@ def recurse(
         lost: set[int] = set()
         while True:
             try:
-                return (yield from _run(cell, setting, shelf))
+                return (yield from _run(cell, setting, checkpoints))
             except MissingCheckpointError as missing:
                 if missing.t in lost:
                     raise
                 lost.add(missing.t)
-                # Go back to before it; what was drawn from it is then drawn again, to equal bits.
+                # Return to before it; what was drawn from it is then drawn again, with equal bits.
                 for m in range(missing.t, cell.generations + 1):
-                    shelf.remove(STATE.format(m))
+                    checkpoints.remove(STATE.format(m))
                     for r in range(cell.replicates):
-                        shelf.remove(f"model-{r}-{m}")
+                        checkpoints.remove(f"model-{r}-{m}")
 
 
 def _run(
-    cell: Cell, setting: Setting, shelf: DiskCheckpoints
+    cell: Cell, setting: Setting, checkpoints: DiskCheckpoints
 ) -> Generator[CellProgress, None, Curves]:
-    """From wherever the shelf stands to the last generation."""
-    teller = _Teller(cell, reference.trainings(setting), shelf)
-    base = yield from teller.told(reference.prepare(setting, shelf), 0)
-    state, curves = _resumed(cell, shelf)
+    """Run from the last stored generation to the end of the cell."""
+    reporter = _ProgressReporter(cell, reference.trainings(setting), checkpoints)
+    base = yield from reporter.follow(reference.prepare(setting, checkpoints), 0)
+    state, curves = _resumed(cell, checkpoints)
     stop_below = setting.recipe.measure.stop_below
     while state.m < cell.generations and not (state.m and stopped(stop_below, curves)):
         m = state.m + 1
-        work = loop.step(setting, base, state, shelf)
-        state, record = yield from teller.told(work, m)
+        work = loop.step(setting, base, state, checkpoints)
+        state, record = yield from reporter.follow(work, m)
         curves = _longer(curves, record)
-        shelf.save(STATE.format(m), curves | {"state/first": state.first})
-        shelf.remove(STATE.format(m - 2))
-        yield teller.advance(m, 1.0, curves=_finished(curves, base))
+        checkpoints.save(STATE.format(m), curves | {"state/first": state.first})
+        checkpoints.remove(STATE.format(m - 2))
+        yield reporter.progress(m, 1.0, curves=_finished(curves, base))
     return _finished(curves, base)
 
 
-def _resumed(cell: Cell, shelf: DiskCheckpoints) -> tuple[State, dict[str, NDArray[Any]]]:
-    """The last state that can be read, and the curves up to it; else the beginning."""
+def _resumed(cell: Cell, checkpoints: DiskCheckpoints) -> tuple[State, dict[str, NDArray[Any]]]:
+    """Return the last readable state and the curves up to it; without one, the initial state."""
     for m in range(cell.generations, 0, -1):
-        saved = shelf.load(STATE.format(m))
+        saved = checkpoints.load(STATE.format(m))
         if saved is None:
             continue
         first = saved.pop("state/first", None)
@@ -109,7 +114,7 @@ def _resumed(cell: Cell, shelf: DiskCheckpoints) -> tuple[State, dict[str, NDArr
 
 
 def _longer(curves: dict[str, NDArray[Any]], record: Record) -> dict[str, NDArray[Any]]:
-    """Curves with one generation more, along their second axis."""
+    """Append one generation to the curves, along their second axis."""
     new = {name: np.asarray(value)[:, None] for name, value in record.items()}
     return {
         name: np.concatenate([curves[name], value], axis=1) if curves else value
@@ -118,62 +123,66 @@ def _longer(curves: dict[str, NDArray[Any]], record: Record) -> dict[str, NDArra
 
 
 def _finished(curves: dict[str, NDArray[Any]], base: Reference) -> Curves:
-    """With what is derived from them, and what stands at p(0)."""
-    one = curves["support"] == 1
-    T = np.where(one.any(axis=1), one.argmax(axis=1) + 1, 0)
-    m = np.arange(1, one.shape[1] + 1)
-    found = curves | {
+    """Add the curves that derive from others, and those of p(0)."""
+    single = curves["support"] == 1
+    T = np.where(single.any(axis=1), single.argmax(axis=1) + 1, 0)
+    m = np.arange(1, single.shape[1] + 1)
+    finished = curves | {
         "collapse_time": T,
         "absorption_time": np.zeros_like(T),
         "collapsed": (T[:, None] > 0) & (T[:, None] <= m),
         "truth/laws": base.next_token_probs.astype(np.float32),
     }
     if base.retrained is not None:
-        found["retrained"] = base.retrained.astype(np.float32)
+        finished["retrained"] = base.retrained.astype(np.float32)
         apart = curves["laws"][:, 0].astype(np.float64) - base.retrained
-        found["deviation/retrained"] = np.abs(apart).sum(axis=2).mean(axis=1)
-    return found | {f"truth/{name}": np.array(value) for name, value in base.record.items()}
+        finished["deviation/retrained"] = np.abs(apart).sum(axis=2).mean(axis=1)
+    return finished | {f"truth/{name}": np.array(value) for name, value in base.record.items()}
 
 
-class _Teller:
-    """Tells the work of p(0), p(1) and the generations as progress of a cell.
+class _ProgressReporter:
+    """Converts the progress of p(0), p(1) and the generations into that of the cell.
 
-    A training counts 1. p(1) is trained before generation 1, which measures it.
+    The unit is one training. p(1) is trained before generation 1, which measures it.
     """
 
-    def __init__(self, cell: Cell, trainings: int, shelf: DiskCheckpoints) -> None:
-        self._cell, self._shelf = cell, shelf
+    def __init__(self, cell: Cell, trainings: int, checkpoints: DiskCheckpoints) -> None:
+        self._cell, self._checkpoints = cell, checkpoints
         R, M = cell.replicates, cell.generations
         ends = [trainings, *(trainings + R * (loop.MEASURING + m) for m in range(M))]
         self._ends = [end / ends[-1] for end in ends]
         self._made = 0.0
         self._last = (-1, "", 0.0)
 
-    def told(self, work: Generator[Part, None, Any], m: int) -> Generator[CellProgress, None, Any]:
-        """The same work, that of generation m; 0: of p(0) and p(1)."""
+    def follow(
+        self, work: Generator[Part, None, Any], m: int
+    ) -> Generator[CellProgress, None, Any]:
+        """Do the work of generation m, or of p(0) and p(1) for m = 0, and return its result."""
         while True:
             try:
                 part = next(work)
             except StopIteration as end:
                 return end.value
-            yield self.advance(m, min(part.share, 1.0), part.what)
+            yield self.progress(m, min(part.share, 1.0), part.what)
 
-    def advance(
+    def progress(
         self, m: int, share: float, what: str = "", curves: Curves | None = None
     ) -> CellProgress:
+        """Return the progress of the cell when this share of generation m is done."""
         begun = self._ends[m - 1] if m else 0.0
         done = begun + share * (self._ends[m] - begun)
-        if self._last[:2] == (m, what):  # from one piece to another, some may have been there
+        # A step to another piece is not counted: some pieces may have been cached.
+        if self._last[:2] == (m, what):
             self._made += max(0.0, done - self._last[2])
         self._last = (m, what, done)
-        notes = tuple(self._shelf.refused)
-        self._shelf.refused.clear()
+        notes = tuple(self._checkpoints.refused)
+        self._checkpoints.refused.clear()
         name = f"generation {m}/{self._cell.generations}" if m else "p(0) and p(1)"
         return CellProgress(
             cell=self._cell.id,
             what=what if what.startswith("waits") else name,
             share=done,
-            found=max(0.0, done - self._made),
+            cached=max(0.0, done - self._made),
             curves=curves,
             notes=notes,
         )

@@ -1,0 +1,1 @@
+"""The statistical model as a kind of model: its cost, simulation, theory and display."""

@@ -1,4 +1,5 @@
-"""What a cell of the statistical model costs: seconds, measured on one core, and memory."""
+"""Estimated cost of a cell of the statistical model: seconds, fitted to measurements on one core,
+and memory."""
 
 import itertools
 import math
@@ -10,9 +11,9 @@ from sweep.results.theory import DEVIATION_WORK
 
 
 def seconds(cell: Cell) -> float:
-    """Estimated seconds to simulate a cell on one core."""
+    """Estimate the seconds to simulate a cell on one core."""
     M = cell.generations
-    # Costs change slowly with m: a few generations stand for those around them.
+    # Costs change slowly with m: a few generations represent those around them.
     points = sorted({round(M ** (k / 24)) for k in range(25)})
     ends = [1, *((a + b + 1) // 2 for a, b in itertools.pairwise(points)), M + 1]
     computing: float = sum(
@@ -24,7 +25,7 @@ def seconds(cell: Cell) -> float:
 
 
 def at_work(cell: Cell, m: int) -> float:
-    """Estimated share of the runs that are not absorbed by generation m; E[T] is about 2n."""
+    """Estimate the share of runs that are not absorbed by generation m; E[T] is about 2n."""
     schedule = cell.schedule
     if schedule.N is not None or schedule.rule.real_for_ever:
         return 1.0
@@ -32,7 +33,7 @@ def at_work(cell: Cell, m: int) -> float:
 
 
 def living(cell: Cell, m: int) -> int:
-    """Estimated tokens alive in model m: without real data about 2n / m are left."""
+    """Estimate the tokens alive in model m: without real data about 2n / m are left."""
     schedule, support = cell.schedule, cell.source.support
     total = schedule.total(m)
     if schedule.rule.keeps == "real" or schedule.rule.keeps == "all":
@@ -43,7 +44,7 @@ def living(cell: Cell, m: int) -> int:
 
 
 def generation_seconds(cell: Cell, m: int) -> float:
-    """Estimated seconds of generation m of one run, measured on one core; picks or splits."""
+    """Estimate the seconds of generation m of one run on one core, drawn by picks or by splits."""
     schedule, A = cell.schedule, cell.source.support
     n, N, K, alive = schedule.n or 0, schedule.N or 0, schedule.K or 0, living(cell, m)
     cost = 40 + 8 * alive
@@ -54,7 +55,7 @@ def generation_seconds(cell: Cell, m: int) -> float:
         size = draws.pop(0, 0)
         cost += min(20 * size, 45 * A)
         for t, size in draws.items():
-            # From a pool far above the picks each pick is searched for.
+            # In a pool much larger than the number of picks, each pick is a search.
             pick = 2 if schedule.total(t) <= 4 * size else 5
             cost += 40 + min(pick * size, 40 * alive)
     if schedule.rule.keeps != "nothing":
@@ -65,7 +66,7 @@ def generation_seconds(cell: Cell, m: int) -> float:
 
 
 def theory_seconds(cell: Cell) -> float:
-    """Estimated seconds of all theory; measured, within a factor of two or so."""
+    """Estimate the seconds of all theory, within a factor of about two of measurements."""
     schedule, M = cell.schedule, cell.generations
     n, N, total = schedule.n or 0, schedule.N or 0, 0.0
     name = "full" if schedule.name == "recent" and schedule.K == 1 else schedule.name
@@ -86,11 +87,11 @@ def theory_seconds(cell: Cell) -> float:
 
 
 def memory(cell: Cell) -> int:
-    """Bytes of the models of one run and of the loop at work, besides the curves.
+    """Estimate the bytes of the models of one run and of the loop, without the curves.
 
-    Runs are simulated in blocks; a block of many small ones needs little. The
-    loop: words and pool (`models.statistical.steps.SPLIT` samples a token), ends
-    of slots, some distributions.
+    Runs are simulated in blocks; a block of many small runs needs little. The loop holds
+    words and pool (`models.statistical.steps.SPLIT` samples a token), ends of slots, and
+    some distributions.
     """
     schedule, support = cell.schedule, cell.source.support
     alive = min(support, schedule.largest_total(cell.generations))
@@ -101,7 +102,7 @@ def memory(cell: Cell) -> int:
 
 
 def models_memory(cell: Cell) -> int:
-    """Bytes of the models that one run holds, and once more while a step copies them."""
+    """Estimate the bytes of the models of one run, doubled because a step copies them."""
     schedule, support = cell.schedule, cell.source.support
     alive = min(support, schedule.largest_total(cell.generations))
     window = (schedule.K or 0) if schedule.rule.keeps == "window" else 0

@@ -1,4 +1,4 @@
-"""How cells of the statistical model are shown, next to what theory says of them."""
+"""How cells of the statistical model are shown, compared with theory."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,18 +8,18 @@ from sweep.report.cell_runs import CellRun
 from sweep.report.numbers import Number
 
 FEW = 10
-"""A mean over runs of which fewer than so many differ is far from normal: it gets no z."""
+"""Fewest differing runs for a z: with fewer, the mean over runs is far from normal."""
 LEGEND = """sigma: mean over runs of the sum of squared probabilities; deviation: mean L1 distance
 from generation 1; E[T]: mean generation of first collapse, and where some runs have not collapsed
 by M that of min(T, M), after ≥; collapsed: share of runs that have been a single token. s.e.: the
 standard error of the mean over runs; exact: the expectation from theory; z: their distance in
-standard errors. As the standard error is estimated from the same runs, z is held against Student's
-t, for means that are about normal, at 1 in 1,000 for all comparisons together; there is none where
-all runs but a few are alike. With few runs skewed values differ more often than that."""
+standard errors. As the standard error is estimated from the same runs, z is compared with Student's
+t, for means that are about normal, at 1 in 1,000 for all comparisons together; there is no z where
+all but a few runs are equal. With few runs, skewed values differ more often than that."""
 
 
 class Statistical:
-    """See `sweep.report.display.Display`."""
+    """The display of statistical cells, see `sweep.report.display.Display`."""
 
     columns = ("cell", "sigma", "exact", "deviation", "collapsed", "E[T]")
     mlflow_columns = ("sigma/mean", "sigma/exact", "deviation/mean", "collapsed/fraction")
@@ -69,12 +69,12 @@ class Statistical:
 DISPLAY = Statistical()
 
 
-def against_theory(name: str, entry: CellRun) -> list[Number]:
-    """sigma, the deviation and the collapse time of the last generation, with exact values."""
-    metrics, cell = entry.run.metrics, entry.cell
+def against_theory(name: str, cell_run: CellRun) -> list[Number]:
+    """Return sigma and deviation of the last generation, and E[T], with their exact values."""
+    metrics, cell = cell_run.run.metrics, cell_run.cell
     R, M = cell.replicates, cell.generations
     collapsed = metrics.get("collapsed/fraction", 0.0)
-    found = [
+    numbers = [
         Number(
             id=cell.id,
             cell=name,
@@ -84,7 +84,7 @@ def against_theory(name: str, entry: CellRun) -> list[Number]:
             se=metrics.get(f"{quantity}/se"),
             freedom=R - 1,
             exact=metrics.get(f"{quantity}/exact"),
-            # sigma is 1 in every run that has collapsed
+            # sigma is 1 in every collapsed run
             normal=quantity != "sigma" or collapsed == 0 or R * (1 - collapsed) >= FEW,
         )
         for quantity in ("sigma", "deviation")
@@ -94,7 +94,7 @@ def against_theory(name: str, entry: CellRun) -> list[Number]:
     kind = "restricted_" if censored else ""
     if f"collapse_time/{kind}mean" in metrics:
         spread = metrics.get(f"collapse_time/{kind}std")
-        found.append(
+        numbers.append(
             Number(
                 id=cell.id,
                 cell=name,
@@ -104,7 +104,7 @@ def against_theory(name: str, entry: CellRun) -> list[Number]:
                 se=None if spread is None else spread / math.sqrt(R),
                 freedom=R - 1,
                 exact=metrics.get(f"collapse_time/{kind}exact"),
-                normal=not censored or R - censored >= FEW,  # min(T, M) is M in the others
+                normal=not censored or R - censored >= FEW,  # min(T, M) is M in the other runs
             )
         )
-    return found
+    return numbers

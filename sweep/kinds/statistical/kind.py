@@ -24,7 +24,7 @@ from sweep.kinds.statistical.config import StatisticalSection
 def from_settings(
     settings: Settings, schedule: Schedule, text: str | None, axes: Mapping[str, Any]
 ) -> Kind:
-    """With contexts or without. Raises ConfigError."""
+    """Build the kind from the settings, with or without contexts. Raises ConfigError."""
     section = settings.model_section
     assert isinstance(section, StatisticalSection)
     if section.context_length:
@@ -33,13 +33,13 @@ def from_settings(
 
 
 def from_params(params: Mapping[str, str]) -> Kind:
-    """What the params of a run describe."""
+    """Rebuild the kind from the params of a run."""
     return Contexts.read(params) if "context_length" in params else Statistical()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statistical(Defaults):
-    """See `models.statistical.model`."""
+    """The kind of model of `models.statistical.model`."""
 
     model: ClassVar[str] = "statistical"
     stream: ClassVar[int | str] = STREAM
@@ -66,7 +66,7 @@ class Statistical(Defaults):
     def rows(
         self, cell: Cell, curves: Curves, at: NDArray[np.int64]
     ) -> Mapping[str, NDArray[np.float64]]:
-        """survival, the share of the tokens of p(0) that are alive; entropy over that of p(0)."""
+        """Compute survival (share of the tokens of p(0) alive) and entropy over that of p(0)."""
         p = cell.source.probabilities()
         return {
             "survival/mean": curves["support"][:, at - 1].mean(0) / (p > 0).sum(),
@@ -74,9 +74,9 @@ class Statistical(Defaults):
         }
 
     def totals(self, cell: Cell, curves: Curves) -> Mapping[str, float]:
-        """extinction_time, the first generation that has lost a token of p(0).
+        """Compute extinction_time, the first generation that has lost a token of p(0).
 
-        Absent if some run has lost none by the last generation.
+        It is absent if some run has lost none by the last generation.
         """
         lost = curves["support"] < (cell.source.probabilities() > 0).sum()
         if not lost.any(axis=1).all():

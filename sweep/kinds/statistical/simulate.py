@@ -1,8 +1,7 @@
-"""Simulate a cell with the statistical model, resumable from its last saved generation.
+"""Simulate a cell with the statistical model; it can be resumed from its last checkpoint.
 
-Replicates are simulated in blocks, and a block in steps of some generations, so
-that memory and the time between two chances to save stay bounded. Neither
-changes a bit.
+Replicates are simulated in blocks, and a block in steps of several generations, to
+bound memory and the time between two checkpoints. Neither changes a bit of the result.
 """
 
 import time
@@ -23,28 +22,28 @@ if TYPE_CHECKING:
     from models.statistical import model as statistical
 
 STEP_SECONDS = 0.2
-"""Estimated time of one step."""
+"""Target time of one step."""
 BLOCK_BYTES = 2**27
-"""Most memory for the models of one block, if it holds more than one run."""
+"""Most memory for the models of a block that has more than one run."""
 STEP_GENERATIONS = 10_000
-"""Most generations of one step, each of which costs the driver of it a table row."""
+"""Most generations of one step; each needs a row in the table of draws, prepared in Python."""
 CHECKPOINT_SECONDS = 20.0
-"""A run that lasts longer saves its state this often."""
+"""Time between two checkpoints."""
 
 
 def simulate(
     cell: Cell, folder: Path, checkpoint_seconds: float = CHECKPOINT_SECONDS
 ) -> Generator[CellProgress, None, Curves]:
-    """The curves of a cell, see `sweep.cells.outcome.Curves`; says how far it is meanwhile.
+    """Compute the curves of a cell, see `sweep.cells.outcome.Curves`, and yield its progress.
 
-    `folder` holds the checkpoint of a long run; one that cannot be read is
-    ignored, and the run starts anew.
+    folder: where the checkpoint of a long cell is stored; an unreadable one is ignored,
+    and the cell starts again.
     """
-    from models.statistical import model as statistical  # compiles on first use: workers only
+    from models.statistical import model as statistical  # compiles on first use, so only in workers
 
     path = folder / cell.id / "checkpoint.npz"
     finished, state, records = _load(path)
-    found: float | None = None
+    cached: float | None = None
     last_saved = time.monotonic()
     for first, count in _blocks(cell):
         if first < sum(len(block["collapse_time"]) for block in finished):
@@ -58,15 +57,15 @@ def simulate(
         )
         state = state or statistical.init(setting)
         for generations in _steps(cell, count, state.m):
-            if found is None:
-                found = (first + count * state.m / cell.generations) / cell.replicates
+            if cached is None:
+                cached = (first + count * state.m / cell.generations) / cell.replicates
             state, record = statistical.step(setting, state, generations)
             records.append(record)
             share = (first + count * state.m / cell.generations) / cell.replicates
             what = f"generation {state.m}/{cell.generations}"
             if count < cell.replicates:
                 what += f" of runs {first}-{first + count - 1}"
-            yield CellProgress(cell=cell.id, what=what, share=share, found=found)
+            yield CellProgress(cell=cell.id, what=what, share=share, cached=cached)
             if time.monotonic() - last_saved > checkpoint_seconds:
                 records = [joined(records, axis=1)]
                 _save(path, finished, state, records[0])
@@ -83,7 +82,7 @@ def simulate(
 
 
 def _blocks(cell: Cell) -> Iterator[tuple[int, int]]:
-    """(first replicate, how many) of each block: whole runs of about one step in all."""
+    """Yield (first replicate, count) of each block, which takes about one step in total."""
     run = cell.generations * cost.generation_seconds(cell, 1)
     most = min(STEP_SECONDS / run, BLOCK_BYTES / cost.models_memory(cell))
     size = max(1, min(cell.replicates, int(most)))
@@ -92,16 +91,16 @@ def _blocks(cell: Cell) -> Iterator[tuple[int, int]]:
 
 
 def _steps(cell: Cell, replicates: int, m: int) -> Iterator[int]:
-    """Generations of each step from generation m to the horizon."""
-    dearest = max(cost.generation_seconds(cell, t) for t in (1, cell.generations))
-    size = max(1, min(STEP_GENERATIONS, int(STEP_SECONDS / (replicates * dearest))))
+    """Yield the number of generations of each step from generation m to the last."""
+    slowest = max(cost.generation_seconds(cell, t) for t in (1, cell.generations))
+    size = max(1, min(STEP_GENERATIONS, int(STEP_SECONDS / (replicates * slowest))))
     while m < cell.generations:
         yield min(size, cell.generations - m)
         m += size
 
 
 def _save(path: Path, finished: list[Curves], state: "statistical.State", record: Curves) -> None:
-    """Write the finished blocks (as one), the state of the block at work, and its record."""
+    """Write the finished blocks (as one), and the state and record of the current block."""
     done = joined(finished, axis=0) if finished else {}
     arrays = {f"done/{k}": v for k, v in done.items()}
     arrays |= {f"state/{k}": np.asarray(v) for k, v in asdict(state).items()}
@@ -111,7 +110,7 @@ def _save(path: Path, finished: list[Curves], state: "statistical.State", record
 
 
 def _load(path: Path) -> tuple[list[Curves], "statistical.State | None", list[Curves]]:
-    """What `_save` wrote; nothing if it cannot be read."""
+    """Read what `_save` wrote; return no blocks, state or record if it cannot be read."""
     from models.statistical import model as statistical
 
     try:

@@ -1,6 +1,6 @@
-"""What theory says of a threshold search of the statistical model.
+"""Theory for threshold searches of the statistical model.
 
-A criterion is one of `sweep.config.search.CRITERIA` at the last generation of a cell.
+A criterion is one of `sweep.config.search.CRITERIA`, at the last generation of a cell.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,13 +14,13 @@ from sweep.cells.cell import Cell
 from sweep.results.theory import theory_of
 
 MOST_WORK = 4 * 10**9
-"""Most of generations x N x n, summed over n, of an exact scan: about two minutes."""
+"""Most work of an exact scan, generations x N x n summed over n: about two minutes."""
 
 
 def expectation(criterion: str, cell: Cell) -> Callable[[int], float] | None:
-    """n -> the expected criterion of the cell with that n; None where theory does not know it.
+    """Return n -> expected criterion of the cell with that n; None where theory has no formula.
 
-    What is returned raises ValueError for an n that would take too much work.
+    The returned function raises ValueError for an n that would take too much work.
     """
     name, m, N = cell.schedule.name, cell.generations, cell.schedule.N or 0
     p, S0 = cell.source.probabilities(), cell.source.concentration
@@ -45,17 +45,17 @@ def expectation(criterion: str, cell: Cell) -> Callable[[int], float] | None:
     if criterion == "sigma":
 
         def sigma(n: int) -> float:
-            found = theory_of(replace(cell, schedule=replace(cell.schedule, n=n)), deviation=0)
-            if "sigma/exact" not in found.curves:
+            theory = theory_of(replace(cell, schedule=replace(cell.schedule, n=n)), deviation=0)
+            if "sigma/exact" not in theory.curves:
                 raise ValueError(f"n: got {n}; S_m would take too long")
-            return float(found.curves["sigma/exact"][-1]) / S0
+            return float(theory.curves["sigma/exact"][-1]) / S0
 
         return sigma
     return None
 
 
 def surely_below(criterion: str, cell: Cell, level: float) -> Callable[[int], bool]:
-    """Whether a bound says that the criterion is below the level; never for most."""
+    """Return n -> whether a bound proves the criterion below the level; few cells have a bound."""
     if criterion != "deviation" or cell.schedule.name != "partial":
         return lambda n: False
     m, N, p = cell.generations, cell.schedule.N or 0, cell.source.probabilities()
@@ -64,7 +64,7 @@ def surely_below(criterion: str, cell: Cell, level: float) -> Callable[[int], bo
 
 
 def closed_forms(criterion: str, cell: Cell, level: float, cap: int) -> Mapping[str, float]:
-    """n* if counts were normal, at most the cap, and the paper's bound, eq. (11)."""
+    """Return n* for normal counts (at most `cap`), and the bound of eq. (11) of the paper."""
     if criterion != "deviation" or cell.schedule.name != "partial":
         return {}
     N, p = cell.schedule.N or 0, cell.source.probabilities()

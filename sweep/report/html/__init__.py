@@ -1,0 +1,1 @@
+"""The HTML page of a sweep: its charts, tables and templates."""

@@ -31,10 +31,10 @@ def test_every_state_is_told_with_its_reason(tmp_path: Path) -> None:
     own = sweep(sweep_id("smoke", cells))
     list(run_cells(cells[:1], own, tracker))
     list(run_cells(cells[1:2], sweep("other"), tracker))
-    (tmp_path / "spool" / own.address.parent / cells[2].id).mkdir(parents=True)
+    (tmp_path / "spool" / own.target.parent / cells[2].id).mkdir(parents=True)
     old = tracker.start_run(
         RunSpec(
-            key="0" * 12, kind="cell", name="old", parent=sweep("old").address.parent, start_ms=1
+            key="0" * 12, kind="cell", name="old", parent=sweep("old").target.parent, start_ms=1
         )
     ).id
     tracker.log(old, [], start_ms=1, params={**cells[3].params, "cell": "0" * 12})

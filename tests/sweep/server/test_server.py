@@ -111,13 +111,13 @@ def test_a_wrong_password_is_refused(
     refused = sweep_here(tmp_path, *SMOKE, f"tracking.uri={lab.uri}")
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
-    assert "does not know this user and password; set MLFLOW_TRACKING_USERNAME" in refused.stderr
+    assert "rejects this user name and password; set MLFLOW_TRACKING_USERNAME" in refused.stderr
     assert "not-the-password" not in refused.stdout + refused.stderr
     assert not list(tmp_path.iterdir())
     monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD")
     message = refusal(lab.uri.replace("://", "://admin:not-the-password@"))
     assert "http://***@127.0.0.1" in message
-    assert "does not know this user and password" in message
+    assert "rejects this user name and password" in message
 
 
 def test_dead_and_silent_hosts_are_refused_in_seconds(lab: Running) -> None:
@@ -162,18 +162,18 @@ def test_other_refusals_of_the_probe(lab: Running) -> None:
     address = lab.own.postgres.address("nosuch")
     assert 'database "nosuch" does not exist' in refusal(address)
     mlflow_tracker.probe(lab.own.postgres.address("mlflow"))
-    assert "does not answer as MLflow does (HTTP 404" in refusal(f"{lab.uri}/elsewhere")
+    assert "does not answer like an MLflow server (HTTP 404" in refusal(f"{lab.uri}/elsewhere")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ("dwn", "dwn: allowed: up, down, backup, restore; did you mean down?"),
-        ("backup", "to: has to be given, as to=VALUE"),
+        ("backup", "to: is required; write to=VALUE"),
         ("up port=http", "port: got 'http'; allowed: whole numbers from 1 to 65535"),
         ("up prot=5001", "prot=5001: allowed: folder=.., host=.., port=.., workers=.."),
-        ("backup folder=nowhere to=b", "no server runs in"),
-        ("restore folder=new from=nowhere", "is no back-up: mlflow.dump is missing"),
+        ("backup folder=nowhere to=b", "no server is running in"),
+        ("restore folder=new from=nowhere", "is not a backup: mlflow.dump is missing"),
         (f"up folder={'long' * 30}", "too long for a socket"),
     ],
 )
@@ -201,7 +201,9 @@ def test_a_port_that_is_taken_and_a_short_password_are_refused(
         mlflow_server.up(
             mlflow_server.Server(tmp_path / "a"), host="127.0.0.1", port=lab.port, workers=1
         )
-    with pytest.raises(postgres.ServerError, match=r"cannot listen on .* give another, port=PORT"):
+    with pytest.raises(
+        postgres.ServerError, match=r"cannot listen on .* choose another with port=PORT"
+    ):
         mlflow_server.require_port("127.0.0.1", lab.port)
 
 

@@ -57,12 +57,12 @@ def test_a_cell_of_a_group_is_read_back_like_any_other(
     ended = [e for e in run_cells(CELLS, given, tracker) if isinstance(e, Outcome)]
     assert {e.cell.id for e in ended} == {c.id for c in CELLS}
     single = job(alone, tmp_path / "b")
-    list(run_cells(CELLS, replace(single, address=replace(single.address, grouped=False)), alone))
-    rows = {row.key: row for row in tracker.runs(given.address.parent)}
+    list(run_cells(CELLS, replace(single, target=replace(single.target, grouped=False)), alone))
+    rows = {row.key: row for row in tracker.runs(given.target.parent)}
     assert len({row.id for row in rows.values()}) == 2
-    assert tracker.running(given.address.parent) == []
+    assert tracker.running(given.target.parent) == []
     assert set(tracker.finished()) == set(rows)
-    singles = alone.runs(single.address.parent)
+    singles = alone.runs(single.target.parent)
     assert {row.key for row in singles} == {cell.id for cell in CELLS} == rows.keys()
     for row in singles:
         other = rows[row.key]
@@ -72,7 +72,7 @@ def test_a_cell_of_a_group_is_read_back_like_any_other(
             for t, r in ((tracker, other), (alone, row))
         ]
         assert np.array_equal(curves[0]["sigma"], curves[1]["sigma"])
-    assert not list(given.address.spool.glob("*"))
+    assert not list(given.target.spool.glob("*"))
 
 
 def test_failures_and_outages_in_a_group(tmp_path: Path) -> None:
@@ -89,23 +89,23 @@ def test_failures_and_outages_in_a_group(tmp_path: Path) -> None:
     def fails(cell: Cell, job: Job) -> Any:
         if cell == CELLS[1]:
             raise MemoryError("no room")
-        return (yield from simulate(cell, job.address.spool))
+        return (yield from simulate(cell, job.target.spool))
 
     tracker = Away(tmp_path / "runs")
     given = job(tracker, tmp_path)
     ended = [e for e in run_cells(CELLS, given, tracker, compute=fails) if isinstance(e, Outcome)]
     assert all(e.waits for e in ended)
-    assert tracker.runs(given.address.parent) == []
+    assert tracker.runs(given.target.parent) == []
     tracker.away = False
     again = [e for e in run_cells(CELLS, given, tracker, compute=fails) if isinstance(e, Outcome)]
     assert {e.cell.id: e.error for e in again} == {
         c.id: "MemoryError: no room" if c == CELLS[1] else None for c in CELLS
     }
-    rows = {row.key: row for row in tracker.runs(given.address.parent)}
+    rows = {row.key: row for row in tracker.runs(given.target.parent)}
     assert rows[CELLS[1].id].status == "FAILED"
     assert rows[CELLS[1].id].tags["error"] == "MemoryError: no room"
     assert sum(row.status == "FINISHED" for row in rows.values()) == len(CELLS) - 1
-    assert tracker.running(given.address.parent) == []
+    assert tracker.running(given.target.parent) == []
 
 
 def test_a_grouped_sweep_resumes_and_its_report_is_the_same(

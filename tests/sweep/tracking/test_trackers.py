@@ -82,8 +82,8 @@ def test_runs_of_other_sweeps_are_not_found(uri: str) -> None:
         tracker.start_run(RunSpec(key="one", kind="sweep", name="x", parent=None, start_ms=9)).id
         == (parents[0])
     )
-    anew = RunSpec(key="one", kind="sweep", name="x", parent=None, start_ms=9)
-    assert tracker.start_run(anew, anew=True).id != parents[0]
+    again = RunSpec(key="one", kind="sweep", name="x", parent=None, start_ms=9)
+    assert tracker.start_run(again, always_new=True).id != parents[0]
 
 
 def test_reading_creates_no_experiment(uri: str) -> None:

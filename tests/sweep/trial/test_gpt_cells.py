@@ -128,7 +128,7 @@ def test_a_corpus_is_downloaded_once_and_checked(tmp_path: Path, url: str) -> No
     wanted = (
         "+experiment=gpt_demo", "corpus=shakespeare", f"corpus.path={path}", f"corpus.url={url}",
     )  # fmt: skip
-    with pytest.raises(ConfigError, match=r"gave a text with SHA-256 .*; expected 86c4e6aa"):
+    with pytest.raises(ConfigError, match=r"returned a text with SHA-256 .*; expected 86c4e6aa"):
         texts.fetch(settings(*wanted))
     assert not path.exists()
     assert texts.fetch(settings(*wanted, f"corpus.sha256={digest}")) == Page.text.decode()
@@ -160,7 +160,7 @@ def test_texts_that_cannot_be_learned_are_refused(
     with pytest.raises(ConfigError, match=re.escape(message)):
         texts.fetch(settings("+experiment=gpt_demo", "corpus=file", f"corpus.path={path}"))
     path.unlink()
-    with pytest.raises(ConfigError, match="allowed: a text file that is there"):
+    with pytest.raises(ConfigError, match="allowed: an existing text file"):
         texts.fetch(settings("+experiment=gpt_demo", "corpus=file", f"corpus.path={path}"))
 
 

@@ -46,7 +46,7 @@ def test_every_cell_is_logged(tracker: FolderTracker, tmp_path: Path) -> None:
     job = new_job(tracker, tmp_path)
     outcomes = ended(run_cells(CELLS, job, tracker))
     assert [outcome.error for outcome in outcomes] == [None] * len(CELLS)
-    rows = {row.key: row for row in tracker.runs(job.address.parent)}
+    rows = {row.key: row for row in tracker.runs(job.target.parent)}
     for cell in CELLS:
         row = rows[cell.id]
         assert row.status == "FINISHED"
@@ -58,7 +58,7 @@ def test_every_cell_is_logged(tracker: FolderTracker, tmp_path: Path) -> None:
         assert points["sigma/mean"][20] == curves["sigma"][:, -1].mean()
         assert points["sigma/exact"][1] == pytest.approx(theory_of(cell).curves["sigma/exact"][0])
         assert all(np.isfinite(v) for row in points.values() for v in row.values())
-    assert not list(job.address.spool.iterdir())  # all delivered
+    assert not list(job.target.spool.iterdir())  # all delivered
 
 
 def test_a_failing_cell_fails_alone(tracker: FolderTracker, tmp_path: Path) -> None:
@@ -67,11 +67,11 @@ def test_a_failing_cell_fails_alone(tracker: FolderTracker, tmp_path: Path) -> N
     def compute(cell: Cell, job: Job) -> Generator[CellProgress, None, Curves]:
         if cell == CELLS[1]:
             raise MemoryError("no room for this one")
-        return (yield from simulate(cell, job.address.spool))
+        return (yield from simulate(cell, job.target.spool))
 
     outcomes = ended(run_cells(CELLS, job, tracker, compute=compute))
     assert [outcome.error is None for outcome in outcomes] == [True, False, True, True]
-    rows = {row.key: row for row in tracker.runs(job.address.parent)}
+    rows = {row.key: row for row in tracker.runs(job.target.parent)}
     failed = rows[CELLS[1].id]
     assert failed.status == "FAILED"
     assert failed.tags["error"] == "MemoryError: no room for this one"
@@ -84,11 +84,11 @@ def test_a_failing_cell_fails_alone(tracker: FolderTracker, tmp_path: Path) -> N
 
     def counted(cell: Cell, job: Job) -> Generator[CellProgress, None, Curves]:
         attempts.append(cell.id)
-        return (yield from simulate(cell, job.address.spool))
+        return (yield from simulate(cell, job.target.spool))
 
     list(run_cells(CELLS, job, tracker, before=before, compute=counted))
     assert attempts == [CELLS[1].id]
-    again = {row.key: row for row in tracker.runs(job.address.parent)}
+    again = {row.key: row for row in tracker.runs(job.target.parent)}
     assert {row.status for row in again.values()} == {"FINISHED"}
     assert {key: row.id for key, row in again.items()} == {k: r.id for k, r in rows.items()}
 
@@ -119,13 +119,13 @@ def test_a_crash_at_any_point_loses_and_doubles_nothing(tmp_path: Path, verb: st
 
     def counted(cell: Cell, job: Job) -> Generator[CellProgress, None, Curves]:
         attempts.append(cell.id)
-        return (yield from simulate(cell, job.address.spool))
+        return (yield from simulate(cell, job.target.spool))
 
-    known = frozenset(row.key for row in crashed.runs(job.address.parent))  # as the driver does
-    job = replace(job, address=replace(job.address, known=known))
+    known = frozenset(row.key for row in crashed.runs(job.target.parent))  # as the driver does
+    job = replace(job, target=replace(job.target, maybe_logged=known))
     list(run_cells(CELLS, job, crashed, compute=counted))
     assert attempts == [cell.id for cell in CELLS[1:]]  # the first was spooled
-    rows = crashed.runs(job.address.parent)
+    rows = crashed.runs(job.target.parent)
     assert len(rows) == len(CELLS)
     expected = {row.key: row for row in whole.runs(whole.runs(None)[0].id)}
     for row in rows:
