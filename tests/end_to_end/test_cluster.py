@@ -39,7 +39,7 @@ GPT = (*(a for a in TINY if not a.startswith(("cluster", "model.training.steps")
         (["cluster.address=ray://h:10001"], "cluster.address: got 'ray://h:10001'; allowed: HOST:"),
         (["cluster.address=http://h:8265"], "allowed: HOST:PORT of the head"),
         (["cluster.address=auto"], "cluster.address: got 'auto'; allowed: HOST:PORT"),
-        (["cluster.gpus_per_trial=1.5"], "got 1.5; allowed: a part of one, such as 0.5, or a whol"),
+        (["cluster.gpus_per_trial=1.5"], "got 1.5; allowed: a fraction of a GPU, such as 0.5, or "),
         (["cluster.gpus_per_trial=-1"], "cluster.gpus_per_trial: got -1; allowed"),
         (
             ["tracking=local"],
