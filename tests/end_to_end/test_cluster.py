@@ -88,7 +88,7 @@ def test_a_trial_that_fits_on_no_node_is_refused() -> None:
     for cpus, gpus, message in (
         (17, 0, "cpus_per_trial: got 17; allowed: up to 16, the most that one of the 2 nodes"),
         (1, 5, "gpus_per_trial: got 5; allowed: up to 4"),
-        (3, 1, "got 1 with 3 CPUs a trial, and no node has both (CPUs and GPUs: h 16 and 0, i 2"),
+        (3, 1, "got 1 with 3 CPUs per trial, and no node has both (CPUs and GPUs: h 16 and 0, i"),
     ):
         with pytest.raises(ConfigError) as caught:
             check_fit(nodes, wanted(cpus, gpus))
@@ -226,7 +226,7 @@ def test_refused_by_the_cluster(lab: Lab, tmp_path: Path) -> None:
         (lab.arguments, {}, "cluster.address: is null, and RAY_ADDRESS is not set"),
         (
             (address, *hidden, f"cluster.storage={tmp_path / 'no'}"), {},
-            "which is no folder here; allowed: a folder that every node sees",
+            "which is not a folder on this machine; allowed: a folder that every node",
         ),
     ]  # fmt: skip
     if lab.cluster.own_addresses:
