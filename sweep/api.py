@@ -60,7 +60,7 @@ def load(
     experiment: str = "",
     runs: bool = False,
 ) -> "pd.DataFrame":
-    """Load a sweep from a tracking store as a table, as in `sweep.report.dataframe`.
+    """Load a sweep as a table, as in `sweep.report.dataframe`, from the tracking store alone.
 
     Args:
         sweep: id of the sweep or a prefix of it, or the name of an experiment, for its latest

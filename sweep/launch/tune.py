@@ -47,7 +47,7 @@ ANSWER_SECONDS = 10.0
 NODE_SECONDS = 90.0
 """How long its nodes may take to check the storage, for which each starts a process."""
 EARLIER_SECONDS = 300.0
-"""How long to wait for an earlier worker on the same pack; one without its node ends in a minute."""
+"""How long to wait for an earlier worker on the same pack; without its node it ends in a minute."""
 
 Report = Callable[[list[str], list[str], dict[str, Stage]], None]
 """Called with the ids of the cells that ended since the last call, the ids of those that failed,
