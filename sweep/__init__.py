@@ -1,6 +1,6 @@
 """The experiment shell: configuration, grids, trials, tracking, reports.
 
-In a notebook: `from sweep import run, load, plot`, and the errors that they raise:
+A notebook uses `from sweep import run, load, plot`, and the errors that they raise:
 `from sweep import ConfigError, OutageError, StoreError`.
 """
 
@@ -25,7 +25,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what a notebook uses when it is used: the command line needs none of it."""
+    """Import what a notebook uses at its first use; the command line needs none of it."""
     if name == "plot":
         return importlib.import_module("sweep.plot")
     if name in _MODULES:

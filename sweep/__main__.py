@@ -7,17 +7,17 @@ from typing import NoReturn
 
 
 def leave(*_: object) -> NoReturn:
-    """Ctrl-C before anything has started.
+    """Exit on a Ctrl-C that comes before anything has started.
 
-    Not a KeyboardInterrupt: while modules are imported Python may drop one, and go on.
+    It exits the process, since Python may drop a KeyboardInterrupt while modules are imported.
     """
-    print("\nsweep: interrupted; the same command goes on from here", file=sys.stderr)
+    print("\nsweep: interrupted; run the same command again to resume", file=sys.stderr)
     sys.stderr.flush()
     os._exit(130)
 
 
 def main() -> None:
-    """The command line; an interrupt ends it at once until a sweep has something to save."""
+    """Run the command line; an interrupt ends it at once until a sweep has something to save."""
     signal.signal(signal.SIGINT, leave)
     from sweep.cli import main as run
 

@@ -18,40 +18,39 @@ if TYPE_CHECKING:
 def run(
     experiment: str, overrides: Mapping[str, Any] | None = None, *, runs: bool = False
 ) -> "pd.DataFrame":
-    """Run a sweep as `python -m sweep` does, and return its table, see `sweep.report.dataframe`.
+    """Run a sweep as `python -m sweep` does; return its table, as in `sweep.report.dataframe`.
 
     Args:
-        experiment: its name, as after `+experiment=`.
+        experiment: name of the experiment, as after `+experiment=`.
         overrides: key -> Python value, such as {"grid.n": [10, 37], "tracking": "memory"}.
         runs: whether to return every run instead of means.
 
-    What is finished already is not run again. Failed cells are told on stderr
-    and are not in the table.
+    Finished cells are not rerun. Failed cells are reported on stderr and are not in the table.
 
-    Raises ConfigError for what the command line refuses, with the same line;
-    KeyboardInterrupt, with everything finished kept; and
-    `sweep.tracking.base.OutageError` if the store has gone, results waiting on disk.
+    Raises ConfigError for what the command line refuses, with the same line; KeyboardInterrupt,
+    with all finished cells kept; and `sweep.tracking.base.OutageError` if the store does not
+    answer, with computed results kept on disk.
     """
-    given = dict(overrides or {})
-    if "experiment" in given:
+    overrides = dict(overrides or {})
+    if "experiment" in overrides:
         raise ConfigError("experiment: is the first argument; leave it out of the overrides")
-    arguments = compose.arguments_of(experiment, given)
-    order = prepare(compose.from_arguments(arguments), given.keys())
-    if order.settings.dry_run:
+    arguments = compose.arguments_of(experiment, overrides)
+    plan = prepare(compose.from_arguments(arguments), overrides.keys())
+    if plan.settings.dry_run:
         raise ConfigError(
             "dry_run: got true; it belongs to the command line, which prints the plan"
         )
-    for notice in order.notices:
+    for notice in plan.notices:
         failures.say(f"notice: {notice.message}")
-    with execute.store(order.settings) as address:
+    with execute.open_store(plan.settings) as store:
         try:
-            done = run_sweep(order, address, arguments)
+            result = run_sweep(plan, store, arguments)
         except InterruptedSweepError as error:
             raise KeyboardInterrupt(str(error)) from None
-        for line in failures.lines(done.failures, done.cells, runs=address.kind == "mlflow"):
+        for line in failures.lines(result.failures, result.cells, runs=store.kind == "mlflow"):
             failures.say(line)
-        rows = [entry.run for entry in done.report.entries]
-        return dataframe.table(done.tracker, done.parent, rows, runs=runs)
+        cell_runs = [entry.run for entry in result.report.entries]
+        return dataframe.table(result.tracker, result.parent, cell_runs, runs=runs)
 
 
 def load(
@@ -61,13 +60,13 @@ def load(
     experiment: str = "",
     runs: bool = False,
 ) -> "pd.DataFrame":
-    """A sweep of a tracking store as a table, see `sweep.report.dataframe`; from the store alone.
+    """Load a sweep as a table, as in `sweep.report.dataframe`, from the tracking store alone.
 
     Args:
-        sweep: its id, which may be cut short, or the name of an experiment, whose
-            sweep that was started last is taken; left out: the last of all.
+        sweep: id of the sweep or a prefix of it, or the name of an experiment, for its latest
+            sweep; empty: the latest sweep of all.
         uri: the store, as in `tracking.uri`.
-        experiment: name of the MLflow experiment, where it differs from the experiment's.
+        experiment: name of the MLflow experiment, where it differs from that of the experiment.
         runs: whether to return every run instead of means.
 
     Raises ConfigError if there is none, and `sweep.tracking.base.StoreError` if the

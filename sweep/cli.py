@@ -1,7 +1,7 @@
 """The command line: Hydra's config in, a table and an exit status out.
 
-Exit status: 0 all cells finished, 1 some failed, 2 the config was refused,
-130 interrupted.
+The exit status is 0 if all cells finished, 1 if some failed or the store does not answer, 2 if
+the config was refused, and 130 after an interrupt.
 """
 
 import os
@@ -27,7 +27,7 @@ HYDRA_FLAGS = (
     "--run", "-r", "--shell-completion", "-sc", "--config-path", "-cp", "--config-name", "-cn",
     "--config-dir", "-cd", "--info", "-i",
 )  # fmt: skip
-"""Written out, since argparse takes any beginning of a flag for the flag."""
+"""Flags of Hydra; listed, since argparse accepts any prefix of a flag."""
 
 
 def main() -> None:
@@ -38,9 +38,9 @@ def main() -> None:
         print(f"sweep: {redact(' '.join(str(error).split()))}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
-        print("\nsweep: interrupted; the same command goes on from here", file=sys.stderr)
+        print("\nsweep: interrupted; run the same command again to resume", file=sys.stderr)
         sys.stdout.flush()
-        os._exit(130)  # threads that are still starting up have nothing to lose
+        os._exit(130)  # threads that are still starting have nothing to save
     sys.stdout.flush()
     sys.exit(code)
 
@@ -48,7 +48,7 @@ def main() -> None:
 def _main(arguments: list[str]) -> int:
     for argument in arguments:
         _refuse_flags(argument)
-    if "--version" in arguments:  # Hydra would tell its own
+    if "--version" in arguments:  # Hydra would print its own version
         print(f"collapse-sweep {__version__}")
         return 0
     config = compose.from_command_line(arguments)
@@ -60,67 +60,67 @@ def _main(arguments: list[str]) -> int:
     from sweep.tracking.base import OutageError
 
     started = time.monotonic()
-    order = prepare(config, [argument.split("=")[0].lstrip("+") for argument in arguments])
-    for notice in order.notices:
+    plan = prepare(config, [argument.split("=")[0].lstrip("+") for argument in arguments])
+    for notice in plan.notices:
         print(textwrap.fill(f"notice: {notice.message}", 80, subsequent_indent="  "))
-    with execute.store(order.settings) as address:
-        if order.settings.dry_run:
-            from sweep.launch.dry_run import plan
+    with execute.open_store(plan.settings) as store:
+        if plan.settings.dry_run:
+            from sweep.launch import dry_run
 
-            print(plan(order.settings, order.search, address))
+            print(dry_run.plan(plan.settings, plan.search, store))
             return 0
         try:
-            done = run_sweep(order, address, arguments)
+            result = run_sweep(plan, store, arguments)
         except InterruptedSweepError as error:
-            force = ", without force=true," if order.settings.force else ""
+            force = ", without force=true," if plan.settings.force else ""
             print(
-                f"\nsweep: interrupted; {error}; the same command{force} goes on", file=sys.stderr
+                f"\nsweep: interrupted; {error}; run the same command{force} again to resume",
+                file=sys.stderr,
             )
             return 130
         except OutageError as error:
             print(f"\nsweep: the store does not answer: {redact(str(error))}", file=sys.stderr)
             print(
-                f"What is computed waits in {short(address.state / 'spool')}. When the store "
-                "is back, the same command goes on,\nor python -m sweep.report deliver=true "
-                "sends what waits.",
+                f"Computed results wait in {short(store.state / 'spool')}. When the store is back, "
+                "run the same command again,\nor python -m sweep.report deliver=true to send them.",
                 file=sys.stderr,
             )
             return 1
-        _show(done, address, done.cells, time.monotonic() - started)
-        return 0 if done.whole else 1
+        _show(result, store, time.monotonic() - started)
+        return 0 if result.complete else 1
 
 
-def _show(done: "SweepResult", address: "Store", cells: int, seconds: float) -> None:
-    """The table, where everything is, and last what failed."""
+def _show(result: "SweepResult", store: "Store", seconds: float) -> None:
+    """Print the table, where everything is, and last what failed."""
     from sweep.report import failures
 
-    print(f"\n{done.report.text()}\n")
-    kept = cells - done.new
-    finished = sum(entry.run.status == "FINISHED" for entry in done.report.entries)
+    print(f"\n{result.report.text()}\n")
+    earlier = result.cells - result.new
+    finished = sum(entry.run.status == "FINISHED" for entry in result.report.entries)
     print(
-        f"{finished} of {cells} cells finished"
-        + (f", {kept} of them before" if kept else "")
+        f"{finished} of {result.cells} cells finished"
+        + (f", {earlier} of them earlier" if earlier else "")
         + f"; {seconds:.1f} s"
     )
-    saved = [e.run.metrics.get("generations_saved", 0.0) for e in done.report.entries]
+    saved = [e.run.metrics.get("generations_saved", 0.0) for e in result.report.entries]
     if any(saved):
         ended = sum(map(bool, saved))
-        print(f"{sum(saved):.0f} generations saved in {ended} cells that had plainly collapsed")
-    for line in done.words:
+        print(f"{sum(saved):.0f} generations saved in {ended} cells that had clearly collapsed")
+    for line in result.messages:
         print(line)
-    for path in done.report.files:
+    for path in result.report.files:
         if path.suffix in (".png", ".html"):
             print(f"{'figure' if path.suffix == '.png' else 'report'}  {short(path)}")
-    if address.kind == "mlflow":
-        for line in _compare(address.uri, done.report.page):
+    if store.kind == "mlflow":
+        for line in _compare(store.uri, result.report.page):
             print(line)
-    sys.stdout.flush()  # what failed comes last, also where both go to one file
-    for line in failures.lines(done.failures, cells, runs=address.kind == "mlflow"):
+    sys.stdout.flush()  # failures come last, also where both streams go to one file
+    for line in failures.lines(result.failures, result.cells, runs=store.kind == "mlflow"):
         failures.say(line)
 
 
 def _compare(uri: str, page: str) -> list[str]:
-    """How to open MLflow on this store, and the link to the sweep's cells in charts."""
+    """Say how to open MLflow on this store, with the link to the charts of the cells."""
     if uri.startswith("http"):
         return [f"compare {redact(uri)}", f"{_public(uri)}/{page}"]
     here = f"http://127.0.0.1:5000/{page}"
@@ -131,7 +131,7 @@ def _compare(uri: str, page: str) -> list[str]:
 
 
 def _public(uri: str) -> str:
-    """An address without the user and password that may stand in it: a browser asks for them."""
+    """Remove user and password from an address; a browser asks for them."""
     return re.sub(r"://[^/]*@", "://", uri).rstrip("/")
 
 
@@ -146,5 +146,5 @@ def _refuse_flags(argument: str) -> None:
     key = name.lstrip("-").replace("-", "_")
     if key == "experiment":
         raise ConfigError(f"{argument}: write +experiment=NAME, with a plus and without dashes")
-    known = f"; write {key}=VALUE" if key in key_paths() else nearest(key, key_paths())
-    raise ConfigError(f"{argument}: unknown flag; options are keys without dashes{known}")
+    hint = f"; write {key}=VALUE" if key in key_paths() else nearest(key, key_paths())
+    raise ConfigError(f"{argument}: unknown flag; options are keys without dashes{hint}")

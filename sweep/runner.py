@@ -1,4 +1,4 @@
-"""What the command line and a notebook do alike: from a composed config to a finished sweep."""
+"""From a composed config to a finished sweep, for the command line and for notebooks."""
 
 import shlex
 import tempfile
@@ -26,17 +26,17 @@ from sweep.tracking.uri import checkpoint_wal, redact
 
 @dataclass(frozen=True, kw_only=True)
 class SweepPlan:
-    """A sweep that is checked and has not begun."""
+    """A sweep that is checked and not yet started."""
 
     config: dict[str, Any]
-    """As composed."""
+    """The config as composed."""
     settings: Settings
     text: str | None
     """The corpus, if the cells need one."""
     search: Search[Any]
-    """What chooses its cells."""
+    """Chooses the cells."""
     notices: list[Notice]
-    """What the user gave and no cell uses."""
+    """About settings that the user gave and no cell uses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,19 +49,19 @@ class SweepResult:
     report: build.Report
     failures: list[Failure]
     cells: int
-    """How many there are."""
+    """Number of cells."""
     new: int
-    """How many cells were run now; the others had been finished before."""
-    words: list[str]
-    """What a search has to say."""
-    whole: bool
+    """Number of cells that were run now; the others had been finished earlier."""
+    messages: list[str]
+    """Lines of the search, for the terminal."""
+    complete: bool
     """Whether all cells are finished."""
 
 
-def prepare(config: dict[str, Any], given: Collection[str]) -> SweepPlan:
+def prepare(config: dict[str, Any], given_keys: Collection[str]) -> SweepPlan:
     """Check a composed config. Raises ConfigError.
 
-    given: the keys that the user wrote: what an experiment holds and a schedule
+    given_keys: the keys that the user wrote; a key of the experiment itself that a schedule
     does not use needs no notice.
     """
     if config.get("name") is None:
@@ -72,7 +72,7 @@ def prepare(config: dict[str, Any], given: Collection[str]) -> SweepPlan:
     search, notices = SEARCHES[settings.search].search(settings, text)
     execute.check(settings)
     for name, kind in SEARCHES.items():
-        ignored = sorted(key for key in given if key.split(".")[0] == kind.section)
+        ignored = sorted(key for key in given_keys if key.split(".")[0] == kind.section)
         if ignored and settings.search != name:
             message = f"{', '.join(ignored)}: used only by search={name}: ignored"
             notices.append(Notice(ignored[0], message))
@@ -81,32 +81,32 @@ def prepare(config: dict[str, Any], given: Collection[str]) -> SweepPlan:
         settings=settings,
         text=text,
         search=search,
-        notices=[notice for notice in notices if not notice.key or notice.key in given],
+        notices=[notice for notice in notices if not notice.key or notice.key in given_keys],
     )
 
 
-def run_sweep(order: SweepPlan, address: Store, arguments: Sequence[str]) -> SweepResult:
+def run_sweep(plan: SweepPlan, store: Store, arguments: Sequence[str]) -> SweepResult:
     """Run the cells that are not finished, and write the report.
 
-    arguments: of the command line that does the same. Raises what
+    arguments: those of the equivalent command line. Raises what
     `sweep.launch.execute.execute` does, and ConfigError for an output that cannot be written.
     """
-    settings = order.settings
+    settings = plan.settings
     build.check_output(settings.output)
     command = shlex.join(["python", "-m", "sweep", *(a for a in arguments if "://" not in a)])
-    commit, text = provenance.commit(), order.text
+    commit, text = provenance.commit(), plan.text
     with execute.execute(
-        settings, order.search, address, command=command, commit=commit, text=text
+        settings, plan.search, store, command=command, commit=commit, text=text
     ) as finished:
         tracker, parent = finished.tracker, finished.parent
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "config.yaml"
-            path.write_text(redact(yaml.safe_dump(order.config, sort_keys=False)))
+            path.write_text(redact(yaml.safe_dump(plan.config, sort_keys=False)))
             tracker.log_artifact(parent.id, path)
-        built = build.build(tracker, parent, finished.rows, Path(settings.output))
-        status = build.close(tracker, parent, finished.rows, finished.cells)
+        built = build.build(tracker, parent, finished.runs, Path(settings.output))
+        status = build.close(tracker, parent, finished.runs, finished.cells)
         failed = failures.save(tracker, built)
-    checkpoint_wal(address.uri)
+    checkpoint_wal(store.uri)
     return SweepResult(
         tracker=tracker,
         parent=parent,
@@ -114,6 +114,6 @@ def run_sweep(order: SweepPlan, address: Store, arguments: Sequence[str]) -> Swe
         failures=failed,
         cells=finished.cells,
         new=finished.new,
-        words=finished.words,
-        whole=status == "FINISHED",
+        messages=finished.messages,
+        complete=status == "FINISHED",
     )

@@ -15,18 +15,18 @@ ADDRESS = Matching(
     "ray job submit",
 )
 CORES = Whole(1, 4096)
-GPUS = "a part of one, such as 0.5, or a whole number"
+GPUS = "a fraction of a GPU, such as 0.5, or a whole number"
 
 
 class Only:
-    """Beside a key that only these kinds of cluster have, and have to have."""
+    """Marks a key that these kinds of cluster require, and no other kind has."""
 
     def __init__(self, *kinds: str) -> None:
         self.kinds = kinds
 
 
 def _gpus(count: float) -> float:
-    if count > 1 and count != int(count):  # Ray gives parts of one GPU alone
+    if count > 1 and count != int(count):  # Ray divides a single GPU only
         raise ValueError(f"got {count:g}; allowed: {GPUS}")
     return count
 
@@ -37,7 +37,7 @@ def _storage(value: Any) -> Path:
     if "://" in folder:
         raise ValueError(
             f"got {shown}; allowed: a folder; an object store has no locks: mount a shared file "
-            "system that has (NFS 4, EFS, Filestore, Lustre, JuiceFS) on every node"
+            "system that has them (NFS 4, EFS, Filestore, Lustre, JuiceFS) on every node"
         )
     if not PurePosixPath(folder).is_absolute():
         raise ValueError(
@@ -53,20 +53,20 @@ class Cluster(Section):
     kind: Annotated[str, Choice(KINDS)]
     """local (Ray on this machine), ray (a cluster that runs already) or inline (this process)."""
     num_cpus: Annotated[int | None, OrNull(CORES), Only("local", "inline")] = None
-    """Cores that Ray may use; None: all. Not for ray, whose nodes have said what they have."""
+    """Cores that Ray may use; None: all. Not for kind ray, whose nodes declare their cores."""
     cpus_per_trial: Annotated[int, CORES]
     gpus_per_trial: Annotated[float, Real(0, 1024, GPUS), AfterValidator(_gpus)] | None
-    """None: for a GPT half a GPU, or one for each of several workers, if a node has them; else
-    none."""
+    """None: half a GPU for a GPT, or a GPU for each of several workers, if a node has them; else
+    zero."""
     workers_per_trial: Annotated[int, OrNull(Whole(1, 1024), 0)]
-    """Processes that train one GPT together, each with a CPU and a GPU of its own; `with_workers`
-    puts a number in place of null."""
+    """Processes that train one GPT together, each with its own CPU and GPU; 0 stands for null,
+    which `with_workers` replaces."""
     checkpoint_seconds: Annotated[float, Real(0, 1e6, "a number from 0")]
-    """How often a long cell keeps its state."""
+    """Interval at which a long cell saves its state."""
     limit_seconds: Annotated[float, Real(0.001, 1e9, "a number above 0")] | None
     """A cell that takes longer fails; None: no limit."""
     max_failures: Annotated[int, Whole(0, 1000)]
-    """How often a pack whose worker died is started again."""
+    """How many times a pack whose worker died is restarted."""
     address: Annotated[str | None, OrNull(ADDRESS), Only("ray")] = None
     """HOST:PORT of the cluster to join; None: RAY_ADDRESS, which a submitted job has."""
     storage: Annotated[Path | None, Check(_storage), Only("ray")] = None
@@ -84,32 +84,33 @@ class Cluster(Section):
 
     @property
     def cpus(self) -> int:
-        """That a trial asks for: one a worker at least."""
+        """CPUs of a trial, at least one per worker."""
         return max(self.cpus_per_trial, self.workers_per_trial)
 
     @property
     def asks_for_cpus(self) -> str:
-        """The key that asks for them, for refusals."""
+        """The key that sets `cpus`, with its value, for refusals."""
         if self.workers_per_trial > self.cpus_per_trial:
             return f"cluster.workers_per_trial: got {self.workers_per_trial}, a CPU each"
         return f"cluster.cpus_per_trial: got {self.cpus_per_trial}"
 
     def with_workers(self, shards: int | None) -> "Cluster":
-        """The same with as many workers as GPUs, unless their number is given.
+        """Return a copy with as many workers as GPUs, unless their number is set.
 
-        shards: parts of a GPT's batch; None: the model is no GPT. Raises ConfigError.
+        shards: parts of a GPT's batch; None if the model is not a GPT. Raises ConfigError.
         """
-        given, gpus = self.workers_per_trial, self.gpus_per_trial
-        by_gpus = max(1, int(gpus or 0)) if shards else 1  # counting is done in one process
-        workers, got = given or by_gpus, f"cluster.workers_per_trial: got {given}"
-        if shards is None and given > 1:
+        requested, gpus = self.workers_per_trial, self.gpus_per_trial
+        by_gpus = max(1, int(gpus or 0)) if shards else 1  # counting takes one process
+        workers = requested or by_gpus
+        got = f"cluster.workers_per_trial: got {requested}"
+        if shards is None and requested > 1:
             raise ConfigError(f"{got} with model=statistical; allowed: 1 or null")
         if shards and gpus and workers != by_gpus:
             raise ConfigError(
                 f"{got} with gpus_per_trial={gpus:g}; allowed: {by_gpus}, one for each GPU"
             )
         if shards and shards % workers:
-            if not given:
+            if not requested:
                 got = f"cluster.gpus_per_trial: got {gpus:g}, so {workers} workers,"
             raise ConfigError(
                 f"{got} with model.training.shards={shards}; allowed: a divisor of it, such as "
@@ -119,5 +120,5 @@ class Cluster(Section):
 
 
 def check_address(address: str, field: str) -> None:
-    """Refuse what is not HOST:PORT of a head; `field` says where it comes from."""
+    """Raise ConfigError unless the address is HOST:PORT of a head; `field` names its source."""
     ADDRESS.at(field, address)

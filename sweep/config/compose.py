@@ -1,7 +1,7 @@
 """From overrides to a composed config, as plain data.
 
-`from_command_line` lets Hydra read sys.argv, with its own --help and --cfg;
-`from_arguments` only composes. Both refuse with the same ConfigErrors.
+`from_command_line` lets Hydra read sys.argv, with its --help and --cfg;
+`from_arguments` only composes. Both raise the same ConfigErrors.
 """
 
 import os
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 PLAIN = r"[A-Za-z_][A-Za-z0-9_./-]*"
-"""Text that needs no quotes in Hydra's grammar, but for `WORDS`."""
-WORDS = ("true", "false", "null", "nan", "inf")
+"""Text that needs no quotes in Hydra's grammar, except `RESERVED`."""
+RESERVED = ("true", "false", "null", "nan", "inf")
 
 
 def experiments() -> dict[str, str]:
     """Name -> purpose of every experiment that comes with the package."""
     from omegaconf import OmegaConf
 
-    found = {}
+    purposes = {}
     for path in sorted((CONF / "experiment").glob("*.yaml")):
-        found[path.stem] = str(OmegaConf.select(OmegaConf.load(path), "purpose", default=""))
-    return found
+        purposes[path.stem] = str(OmegaConf.select(OmegaConf.load(path), "purpose", default=""))
+    return purposes
 
 
 def from_command_line(arguments: Sequence[str]) -> dict[str, Any] | None:
-    """What the arguments of this process (sys.argv) compose to.
+    """Compose the arguments of this process (sys.argv).
 
-    None: Hydra has printed what was asked for, as with --help. Raises ConfigError.
+    Returns None if Hydra has printed what was asked for, as with --help. Raises ConfigError.
     """
     import hydra
     from hydra.main import get_args_parser
@@ -52,7 +52,7 @@ def from_command_line(arguments: Sequence[str]) -> dict[str, Any] | None:
             for name, what in lines.items()
         )
         OmegaConf.register_new_resolver(resolver, lambda text=listing: text, replace=True)
-    # Composed inside Hydra, run outside it: Hydra adds lines of its own to our errors.
+    # Composed inside Hydra and run outside it, since Hydra adds lines to our errors.
     composed: list[DictConfig] = []
     main = hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
     before = os.environ.get("HYDRA_FULL_ERROR")
@@ -70,7 +70,7 @@ def from_command_line(arguments: Sequence[str]) -> dict[str, Any] | None:
 
 
 def from_arguments(arguments: Sequence[str]) -> dict[str, Any]:
-    """What these overrides compose to; Hydra's own state and sys.argv play no part.
+    """Compose these overrides, independently of Hydra's global state and sys.argv.
 
     Raises ConfigError.
     """
@@ -89,7 +89,7 @@ def from_arguments(arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def arguments_of(experiment: str, overrides: Mapping[str, Any]) -> list[str]:
-    """The arguments of the command line that say the same as Python values."""
+    """Return the command-line arguments that are equivalent to Python values."""
     pairs = {"+experiment": experiment, **overrides}
     return [f"{key}={_written(value)}" for key, value in pairs.items()]
 
@@ -103,7 +103,7 @@ def _plain(config: "DictConfig") -> dict[str, Any]:
 
 
 def _written(value: Any) -> str:
-    """A value in Hydra's grammar; what it has no word for is left to our own checks."""
+    """Write a value in Hydra's grammar; other types become text, for our checks to refuse."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if value is None:
@@ -115,7 +115,7 @@ def _written(value: Any) -> str:
     if isinstance(value, list | tuple | range):
         return "[" + ",".join(map(_written, value)) + "]"
     text = str(value)
-    if re.fullmatch(PLAIN, text) and text.lower() not in WORDS:
+    if re.fullmatch(PLAIN, text) and text.lower() not in RESERVED:
         return text
     from sweep.config.overrides import quoted
 

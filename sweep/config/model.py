@@ -1,4 +1,4 @@
-"""The groups `model` and `corpus`: what a kind of model has to say, and the statistical kind."""
+"""The groups `corpus` and `model`: what every kind of model declares in its section."""
 
 from typing import Annotated, ClassVar
 
@@ -8,32 +8,32 @@ from sweep.config.validate import Choice, ConfigError, Text, Whole
 
 
 class Corpus(Section):
-    """The real text, and what p(0) is made of it."""
+    """The real text, and how p(0) is derived from it."""
 
     name: Text
     path: Text | None
     """A UTF-8 file; None: the embedded text."""
     url: Text | None
-    """Where to get the file if it is not there."""
+    """Where to download the file if it is missing."""
     sha256: Text | None
-    """What it must hash to."""
+    """Expected hash of the file."""
     truth: Annotated[str, Choice(TRUTHS)]
     order: Annotated[int, Whole(1, 8)]
-    """Of the Markov source."""
+    """Order of the Markov source."""
 
 
 class ModelSection(Section, extra="ignore"):
-    """The keys of one kind of model; those of other kinds may stand there too and are ignored,
-    so that an experiment can be run with either. A kind has its own in its module `config`."""
+    """The keys of one kind of model. Keys of other kinds are ignored, so that an experiment can
+    be run with any kind. Each kind defines its section in its module `config`."""
 
     axes: ClassVar[tuple[str, ...]] = ()
-    """The axes of the grid that it uses, besides those of the schedules."""
+    """The axes of the grid that it uses, in addition to those of the schedules."""
     continuous: ClassVar[tuple[str, ...]] = ()
     """What search=optuna can vary."""
     reads_text: ClassVar[bool] = False
-    """Whether its p(0) is made of the corpus."""
+    """Whether its p(0) comes from the corpus."""
     packages: ClassVar[tuple[str, ...]] = ()
-    """Packages whose versions a sweep records, besides those of every sweep."""
+    """Packages whose versions a sweep records, in addition to those of every sweep."""
 
     name: Text
 
@@ -44,7 +44,7 @@ class ModelSection(Section, extra="ignore"):
 
     @property
     def shards(self) -> int | None:
-        """Parts of a batch, which several processes can share; None: a run is one process."""
+        """Parts of a batch, which several processes can share; None: a run uses one process."""
         return None
 
     @property
@@ -61,6 +61,6 @@ class ModelSection(Section, extra="ignore"):
         """Raise ConfigError for a text that this model cannot learn from."""
 
     def check_threshold(self, criterion: str) -> None:
-        """Raise ConfigError where a threshold search cannot be made of its cells."""
+        """Raise ConfigError if its cells do not support this criterion of a threshold search."""
         if criterion == "loss":
             raise ConfigError("threshold.criterion: got 'loss', which needs model=gpt")

@@ -1,4 +1,4 @@
-"""What a user may want to hear about a sweep that is not refused."""
+"""Notices to the user about a config that is accepted."""
 
 from dataclasses import dataclass
 
@@ -8,5 +8,5 @@ class Notice:
     """One line for the user."""
 
     key: str
-    """The config key that it is about: it is shown if the user gave that key. Empty: always."""
+    """The config key that it is about, shown if the user gave that key; empty: always shown."""
     message: str

@@ -1,4 +1,4 @@
-"""Overrides that Hydra cannot use, as ConfigErrors; what it raises is read by attributes."""
+"""Turns overrides that Hydra cannot use into ConfigErrors, from the attributes of its errors."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,13 +15,13 @@ from sweep.paths import CONF
 
 
 def quoted(text: str) -> str:
-    """Any text as a value in Hydra's grammar, in which a dollar would begin an interpolation."""
+    """Quote a text as a value in Hydra's grammar, without interpolation of `${`."""
     return str(QuotedString(text, Quote.single).with_quotes()).replace("${", "\\${")
 
 
 @contextmanager
 def refusing(overrides: Sequence[str]) -> Iterator[None]:
-    """Refuse overrides that Hydra would misread, and turn what it raises into ConfigErrors."""
+    """Refuse overrides that Hydra would misread, and turn its errors into ConfigErrors."""
     keys: list[str] = []
     try:
         parsed = OverridesParser.create().parse_overrides(list(overrides))
@@ -37,7 +37,7 @@ def refusing(overrides: Sequence[str]) -> Iterator[None]:
 
 
 def _check(overrides: Sequence[Override]) -> None:
-    """Raise ConfigError for what Hydra refuses in prose alone, or takes for something else."""
+    """Raise ConfigError for what Hydra refuses in prose only, or misreads."""
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
     added = [override.key_or_group for override in overrides if override.is_add()]
     for override in overrides:
@@ -49,7 +49,7 @@ def _check(overrides: Sequence[Override]) -> None:
             raise ConfigError("experiment: write +experiment=NAME, with the plus")
         if key in groups and added.count(key) > 1:
             raise ConfigError(f"{key}: is given {added.count(key)} times; give one")
-        sweep = override.is_sweep_override()  # of Hydra's kind: a,b or range(1,3)
+        sweep = override.is_sweep_override()  # a sweep of Hydra: a,b or range(1,3)
         named = sweep or override.is_delete() or isinstance(override.value(), str | list | dict)
         if sweep or (key in groups and not named):
             got = override.get_value_string()
@@ -59,7 +59,10 @@ def _check(overrides: Sequence[Override]) -> None:
 
 
 def _explain(error: Exception, keys: Sequence[str]) -> str:
-    """What Hydra or OmegaConf raised as one line with the remedy; `keys` were overridden."""
+    """Describe an error of Hydra or OmegaConf in one line with the remedy.
+
+    keys: those that were overridden.
+    """
     cause = error.__cause__ or error
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read; write key=value, and a list as key=[1,2]"
@@ -67,19 +70,19 @@ def _explain(error: Exception, keys: Sequence[str]) -> str:
         group, _, name = str(error.missing_cfg_file).rpartition("/")
         allowed = f"{', '.join(error.options)}{nearest(name, error.options)}"
         return f"{group}: got {name!r}; allowed: {allowed}"
-    if isinstance(cause, ConfigAttributeError | ConfigKeyError):  # the part of a key that is there
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError):  # has the existing part alone
         begun = str(cause.full_key)
         return _unknown(next((k for k in keys if f"{k}.".startswith(f"{begun}.")), begun))
     if isinstance(cause, OmegaConfBaseException):
         return f"{cause.full_key}: {str(cause.msg or cause).splitlines()[0]}"
-    if not isinstance(error, HydraException):  # Python's own, of a key below a value
+    if not isinstance(error, HydraException):  # raised by Python, for a key below a value
         below = (k for k in keys if k not in key_paths() and k.split(".")[0] in key_paths())
         return next(map(_unknown, below), str(error))
     return str(error)
 
 
 def _unknown(key: str) -> str:
-    """Why a key cannot be overridden."""
+    """Say why a key cannot be overridden."""
     section, every = key.split(".")[0], key_paths()
     if key in every and section in ("model", "cluster"):
         return f"{key}: is not a key of the {section} chosen; leave it out, or choose another"

@@ -1,8 +1,8 @@
 """From a composed config to checked, frozen settings.
 
-Whatever is wrong is refused here, before anything starts, with one line: the
-field, what it got, what is allowed. Not covered: what depends on two axes of
-one cell (`sweep.cells.cell`) or on the outside world (`sweep.launch.execute`).
+Errors are refused here, before anything starts, with one line: the field, what it
+got, what is allowed. Rules over two axes of a cell are checked in `sweep.cells.cell`, and
+those that depend on the machine in `sweep.launch.execute`.
 """
 
 from collections.abc import Mapping
@@ -43,22 +43,22 @@ from sweep.config.validate import (
 FIGURES = (
     "curves", "initial", "windows", "collapse_time", "schedules", "simplex", "gpt", "threshold",
 )  # fmt: skip
-"""curves: sigma over deviation, a column a cell. initial: with p(0) above them.
-windows: with the law of T below them. collapse_time: mean T against n, a column an
-initial law. schedules: all cells on the same axes. simplex: the laws of all contexts,
-where s = 3. gpt: deviation of all cells, and validation losses; for GPT cells alone.
+"""curves: sigma over deviation, a column per cell. initial: curves with p(0) above them.
+windows: curves with the distribution of T below them. collapse_time: mean T against n, a column
+per initial distribution. schedules: all cells on the same axes. simplex: the distributions of all
+contexts, where s = 3. gpt: deviation of all cells, and validation losses; for GPT cells only.
 threshold: the answers of search=threshold."""
 DETAILS = ("auto", "cell", "group")
-"""How much goes to the store: a run a cell, or a run a group of cells; auto: a run a cell up
-to `sweep.cells.groups.MANY_CELLS`."""
+"""What is logged: a run per cell, or a run per group of cells; auto: a run per cell up to
+`sweep.cells.groups.MANY_CELLS` cells."""
 
 SIZE = Whole(1, LARGEST_SAMPLE)
 SEED = Whole(0, 2**63)
-SHARE = Real(5e-324, 1 - 2**-53, "above 0 and up to, not including, 1")
+SHARE = Real(5e-324, 1 - 2**-53, "above 0 and below 1")
 
 
 def _axis(axis: Axis) -> Any:
-    """The field of an axis: a scalar or a list of values in its range, or null."""
+    """Define the field of an axis: a scalar or a list of values in its range, or null."""
     value = (
         Whole(int(axis.low), int(axis.high))
         if axis.whole
@@ -68,11 +68,11 @@ def _axis(axis: Axis) -> Any:
 
 
 class GridBase(Section):
-    """What a grid has besides its axes."""
+    """The keys of a grid, except its axes."""
 
     schedule: Annotated[tuple[str, ...], ScalarOrList(Choice(RULES))]
     zip: Annotated[tuple[str, ...], OrNull(ScalarOrList(Choice(AXES)), ())]
-    """Axes that move together, value by value, instead of forming a product."""
+    """Axes that vary together, value by value, instead of forming a product."""
     reuse: Annotated[tuple[bool, ...], ScalarOrList(FLAG)]
     """recent only: whether a model's samples are drawn once and kept in the window."""
     alpha: Annotated[tuple[float, ...], ScalarOrList(SHARE)] | None
@@ -81,9 +81,9 @@ class GridBase(Section):
     """N + n, with `alpha`."""
 
     def values(self, axis: str) -> tuple[Any, ...] | None:
-        """The values of an axis in the order given, without repeats unless zipped.
+        """Return the values of an axis in the order given, without repeats unless zipped.
 
-        None: not given; its default then holds for the cells that use it.
+        None: not given; cells that use the axis then take its default.
         """
         values: tuple[Any, ...] | None = getattr(self, axis)
         return values
@@ -105,10 +105,10 @@ class GridBase(Section):
             missing = "total" if self.total is None else "alpha"
             raise ConfigError(f"{missing}: is missing; grid.alpha and grid.total go together")
         if self.alpha is not None and (self.values("n") or self.values("N")):
-            given = "n" if self.values("n") else "N"
+            axis = "n" if self.values("n") else "N"
             raise ConfigError(
-                f"{given}: got {list(self.values(given) or ())} beside grid.alpha; allowed: one of "
-                f"them, since alpha and total give n and N; write grid.{given}=null"
+                f"{axis}: got {list(self.values(axis) or ())} together with grid.alpha; allowed: "
+                f"one of them, since alpha and total give n and N; write grid.{axis}=null"
             )
         for total in self.total or ():
             for alpha in self.alpha or ():
@@ -130,13 +130,13 @@ else:
 
 
 class SourceSettings(Section):
-    """The initial law, but for S0, which is an axis of the grid."""
+    """The initial distribution, except S0, which is an axis of the grid."""
 
     family: Annotated[str, Choice(FAMILIES)]
     s: Annotated[int, Whole(2, LARGEST_SAMPLE)]
     support: Annotated[int, Whole(2, LARGEST_SAMPLE)]
     seed: Annotated[int, SEED]
-    """Which draw; dirichlet only."""
+    """Which draw of the distribution; dirichlet only."""
 
 
 def _uri(value: Any, info: ValidationInfo) -> str | None:
@@ -147,11 +147,11 @@ class Tracking(Section):
     """Where results are kept."""
 
     kind: Annotated[str, Choice(("mlflow", "memory"))]
-    """mlflow, or memory: nothing outlives the command but figures and tables."""
+    """mlflow, or memory: only figures and tables outlive the command."""
     uri: Annotated[str | None, PlainValidator(_uri)]
-    """None: memory."""
+    """Address of the store; None for memory."""
     experiment: Annotated[str, OrNull(TEXT, "")]
-    """Name of the MLflow experiment; null in the config is the sweep's name."""
+    """Name of the MLflow experiment; null in the config stands for the sweep's name."""
     detail: Annotated[str, Choice(DETAILS)]
     """One of `DETAILS`."""
     patience_seconds: Annotated[float, Real(0, 1e9, "a number from 0")]
@@ -159,14 +159,14 @@ class Tracking(Section):
 
 
 class Settings(Section):
-    """A whole sweep, checked."""
+    """The checked config of a sweep."""
 
     name: Annotated[
         str, Matching("[A-Za-z0-9][A-Za-z0-9_.-]*", "letters, digits, and . _ - between them")
     ]
     purpose: Annotated[str, OrNull(TEXT, "")]
     cost: Any
-    """In words, for readers of the config."""
+    """A remark for readers of the config."""
     figure: Annotated[str, Choice(FIGURES)]
     """How the sweep is drawn; one of `FIGURES`."""
     model_section: ModelSection = Field(alias="model")
@@ -180,7 +180,7 @@ class Settings(Section):
     seed: Annotated[int, SEED]
     """Root of all randomness."""
     search: Annotated[str, Choice(SEARCHES)]
-    """grid: every cell of it; else how cells are chosen, one of `SEARCHES`."""
+    """How cells are chosen, one of `SEARCHES`; grid: all cells of the grid."""
     threshold: Threshold | None
     """For search=threshold."""
     optuna: Optuna | None
@@ -199,7 +199,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> "Settings":
-        """Hold sections against each other, and fill in what one takes from another."""
+        """Check sections against each other, and fill in values that one takes from another."""
         self.model_section.check_corpus(self.corpus)
         for axis, _ in self.optuna.axes if self.optuna else ():
             field = f"optuna.axes with model={self.model}"
@@ -218,7 +218,7 @@ class Settings(Section):
                 "tracking": tracking.model_copy(
                     update={"experiment": tracking.experiment or self.name}
                 ),
-                # A job's working folder goes with the job.
+                # The working folder of a job is deleted with the job.
                 "output": str((cluster.storage or Path()) / self.output),
             }
         )
@@ -230,12 +230,12 @@ def model_sections() -> dict[str, type[ModelSection]]:
 
 
 def keys() -> KeyTree:
-    """Every key a config may hold; `model` may hold keys of other kinds of models too."""
+    """Every key that a config may have; `model` may have keys of any kind of model."""
     return key_tree(Settings) | {"model": key_tree(*model_sections().values())}
 
 
 def key_paths() -> list[str]:
-    """Every key as it is typed on the command line, groups included."""
+    """List every key as it is typed on the command line, groups included."""
     return list(paths(keys()))
 
 
@@ -248,6 +248,6 @@ def parse(config: Mapping[str, Any]) -> Settings:
     section = config.get("model", {})
     models = model_sections()
     model = models[Choice(models).at("model.name", section.get("name"))]
-    # The sections of searches that are not asked for are not looked at.
+    # The sections of other searches are not checked.
     unused = {name: None for name in SEARCHES[1:] if name != config.get("search")}
     return checked(Settings, {**config, **unused, "model": checked(model, section, "model")})

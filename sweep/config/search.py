@@ -1,4 +1,4 @@
-"""How the cells of a sweep are chosen: all of a grid, or one round after the other by a search."""
+"""How the cells of a sweep are chosen: a whole grid, or round by round by a search."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -12,15 +12,15 @@ from sweep.config.validate import Check, Choice, ConfigError, Flag, Real, Scalar
 SEARCHES = ("grid", "threshold", "optuna")
 SHARE = Real(1e-6, 1 - 1e-6, "a number between 0 and 1")
 LARGEST_LEVEL = {"deviation": 2.0, "collapsed": 1.0, "sigma": 1e6, "loss": 1e3}
-"""What must stay below the level at generation m, and the largest level that can mean something:
-the deviation from p(1); the share of runs that have collapsed; sigma over S0; for a GPT, by how
-much the validation loss has grown since generation 1, nats."""
+"""Criterion, which must stay below the level at generation m -> the largest meaningful level:
+the deviation from p(1); the share of runs that have collapsed; sigma over S0; for a GPT, the
+increase of the validation loss since generation 1, nats."""
 CONTINUOUS = {
     "S0": (1e-6, 1 - 1e-9),
     "temperature": (0.01, 100.0),
     "learning_rate": (1e-9, 10.0),
 }
-"""What search=optuna can vary, and between what at most."""
+"""Axis that search=optuna can vary -> its widest range."""
 
 
 def _levels(value: Any, info: ValidationInfo) -> Any:
@@ -34,31 +34,31 @@ def _resolution(value: Any) -> Any:
 
 
 class Threshold(Section):
-    """search=threshold: the largest harmless n, for each level, m, support, cell of the grid."""
+    """search=threshold: the largest harmless n, for each level, m, support and cell of the grid."""
 
     criterion: Annotated[str, Choice(LARGEST_LEVEL)]
     """One of `LARGEST_LEVEL`."""
     level: Annotated[tuple[float, ...], PlainValidator(_levels)]
     m: Annotated[tuple[int, ...], ScalarOrList(Whole(1, 10**7))] | None
-    """Generations at which to look; None: the horizon."""
+    """Generations at which the criterion is evaluated; None: the horizon."""
     support: Annotated[tuple[int, ...], ScalarOrList(Whole(2, LARGEST_SAMPLE))] | None
     """Supports of p(0); None: source.support."""
     start: Annotated[int, Whole(1, LARGEST_SAMPLE)] | None
-    """The smallest n; None: the smallest that is possible."""
+    """The smallest n; None: the smallest possible."""
     cap: Annotated[int, Whole(1, LARGEST_SAMPLE)] | None
     """The largest n; None: ten times N, or 1000 without N."""
     confidence: Annotated[float, SHARE]
-    """Of each answer."""
+    """Confidence of each answer."""
     zone: Annotated[float, SHARE]
-    """Relative indifference: below the level means below (1 - zone) of it."""
+    """Relative indifference zone: below the level means below (1 - zone) times the level."""
     budget: Annotated[int, Whole(1, 10**12)] | None
-    """Most replicates of each answer; None: a tenth of those of every n up to the cap."""
+    """Most replicates per answer; None: a tenth of those that every n up to the cap would take."""
     at_once: Annotated[int, Whole(1, 64)]
-    """Probes of one answer in one round."""
+    """Probes per answer and round."""
     resolution: Annotated[float, Check(_resolution)]
-    """An answer is good enough when its ends are within this share of each other."""
+    """An answer is precise enough when its ends are within this share of each other."""
     re_entry: Flag
-    """Whether to look beyond n* for an n that is harmless again."""
+    """Whether to search beyond n* for an n that is harmless again."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Threshold":
@@ -73,7 +73,7 @@ class Range(Section):
     low: float
     high: float
     log: bool
-    """True: evenly in the logarithm."""
+    """Whether values are spread evenly in the logarithm."""
 
 
 def _axes(axes: Any) -> tuple[tuple[str, Range], ...]:
@@ -99,10 +99,10 @@ class Optuna(Section):
     """search=optuna: the best point of continuous axes, by Optuna's TPE sampler."""
 
     axes: Annotated[tuple[tuple[str, Range], ...], Check(_axes)]
-    """Which of `CONTINUOUS`, and between what."""
+    """Axis, one of `CONTINUOUS`, and its range."""
     metric: Text
-    """Its value of the last generation is what counts."""
+    """The metric to optimize, by its value at the last generation."""
     direction: Annotated[str, Choice(("minimize", "maximize"))]
     trials: Annotated[int, Whole(1, 10**5)]
     at_once: Annotated[int, Whole(1, 1024)]
-    """Trials of a round; those of one round do not know of each other."""
+    """Trials per round; trials of the same round are chosen independently."""

@@ -1,7 +1,7 @@
 """Groups of keys as frozen pydantic models: the keys, their checks, and refusals in one line.
 
-A group is one class and a key one field, with its check beside it. What may be typed on
-the command line (`key_tree`) and every refusal follow from the fields.
+Each group is a class and each key a field, with its check in the annotation. The keys of the
+command line (`key_tree`) and every refusal follow from the fields.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,37 +17,37 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
-GIVE_IT = "???"
-"""What stands in conf/ for a value that the user has to give."""
+REQUIRED = "???"
+"""Marks a value in conf/ that the user must write."""
 KeyTree = dict[str, Any]
-"""Key -> the tree of its own keys, if it is a group; else an empty one."""
-WORDS = {
+"""Key -> the tree of its keys if it is a group, else an empty tree."""
+MESSAGES = {
     "missing": "is missing",
     "extra_forbidden": "unknown key",
-    "not_given": "has to be given, as {path}=VALUE",
+    "required": "is required; write {path}=VALUE",
 }
-"""What we say where pydantic, and not one of our checks, has refused."""
+"""Error type of pydantic -> our message, where pydantic refuses and not one of our checks."""
 
 
 class Section(BaseModel):
     """A group of keys."""
 
-    # The validators are built when a config is checked; --help does without them.
+    # Validators are built when a config is checked; --help needs none.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @field_validator("*", mode="before")
     @classmethod
-    def _is_given(cls, value: Any) -> Any:
-        if isinstance(value, str) and value == GIVE_IT:
-            raise PydanticCustomError("not_given", "has to be given")
+    def _require(cls, value: Any) -> Any:
+        if isinstance(value, str) and value == REQUIRED:
+            raise PydanticCustomError("required", "is required")
         return value
 
 
 class BuiltFrom:
-    """Beside a field whose type is a plain dataclass of `models`, which imports no pydantic.
+    """Annotates a field whose type is a plain dataclass of `models`, which imports no pydantic.
 
-    The dataclass has the fields, the section their checks; `constants` are fields that no
-    key sets.
+    The dataclass has the fields, and the section has their checks; `constants` are fields that
+    no key sets.
     """
 
     def __init__(self, section: type[Section], **constants: Any) -> None:
@@ -64,7 +64,7 @@ class BuiltFrom:
 
 
 def key_tree(*sections: type[Section]) -> KeyTree:
-    """The keys that any of these models of one group has."""
+    """Return the keys that any of these models of a group has."""
     return {
         field.alias or name: key_tree(*_sections_of(field))
         for section in sections
@@ -73,14 +73,14 @@ def key_tree(*sections: type[Section]) -> KeyTree:
 
 
 def paths(tree: KeyTree, at: str = "") -> Iterator[str]:
-    """Every key as it is typed, groups included; those of the upper level first."""
+    """Yield every key as it is typed, groups included, upper levels first."""
     yield from (f"{at}{key}" for key in tree)
     for key, below in tree.items():
         yield from paths(below, f"{at}{key}.")
 
 
 def check_keys(group: Mapping[str, Any], tree: KeyTree, every: Sequence[str], at: str = "") -> None:
-    """Raise ConfigError for a key that no model has; also in groups that this sweep ignores."""
+    """Raise ConfigError for a key that no model has, also in groups that this sweep ignores."""
     for key, value in group.items():
         path = f"{at}{key}"
         if key not in tree:
@@ -96,7 +96,7 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 
 def checked(section: type[AnySection], group: Any, *at: str) -> AnySection:
-    """The section that a group of keys makes; `at` says where it is. Raises ConfigError."""
+    """Validate a group of keys as a section; `at` is its path. Raises ConfigError."""
     try:
         return section.model_validate(group)
     except ValidationError as refused:
@@ -104,17 +104,17 @@ def checked(section: type[AnySection], group: Any, *at: str) -> AnySection:
 
 
 def _line(error: "ErrorDetails", at: Sequence[str]) -> str:
-    """pydantic's first error as one line: the key, and what is wrong with it."""
+    """Describe an error of pydantic in one line: the key, and what is wrong with it."""
     cause = error.get("ctx", {}).get("error")
     path = ".".join(map(str, [*at, *error["loc"]]))
-    if isinstance(cause, ConfigError):  # of a section: begins with the key below it
+    if isinstance(cause, ConfigError):  # from a section: begins with the key below it
         return f"{path}.{cause}" if path else str(cause)
-    words = WORDS.get(error["type"], f"got {error['input']!r}; {error['msg']}")
-    return f"{path}: {cause or words.replace('{path}', path)}"
+    message = MESSAGES.get(error["type"], f"got {error['input']!r}; {error['msg']}")
+    return f"{path}: {cause or message.replace('{path}', path)}"
 
 
 def _sections_of(field: "FieldInfo") -> list[type[Section]]:
-    """The models of the group that a field is; none: it is a value."""
+    """Return the models of a field that is a group; none if it is a value."""
     types = (field.annotation, *get_args(field.annotation))
-    found = [t for t in types if isinstance(t, type) and issubclass(t, Section)]
-    return found + [m.section for m in field.metadata if isinstance(m, BuiltFrom)]
+    sections = [t for t in types if isinstance(t, type) and issubclass(t, Section)]
+    return sections + [m.section for m in field.metadata if isinstance(m, BuiltFrom)]

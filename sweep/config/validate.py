@@ -1,6 +1,6 @@
-"""Checks of single values, to stand beside a field: `Annotated[int, Whole(1, 9)]`.
+"""Checks of single values, to annotate fields with: `Annotated[int, Whole(1, 9)]`.
 
-Nothing here imports pydantic, so that modules which only raise a ConfigError stay quick.
+This module does not import pydantic, so that modules which only raise a ConfigError load fast.
 """
 
 import difflib
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class ConfigError(ValueError):
     """The config is refused; the message is one line for the user, which begins with the key.
 
-    A rule over several keys of a section raises it too, with the key as it is named there.
+    Rules over several keys of a section raise it too, with the key as named in that section.
     """
 
     def __init__(self, message: str) -> None:
@@ -24,7 +24,7 @@ class ConfigError(ValueError):
 
 
 def nearest(word: str, allowed: Collection[str]) -> str:
-    """`; did you mean X?` if a name is close, else nothing."""
+    """Return `; did you mean X?` if an allowed name is close, else an empty text."""
     close = difflib.get_close_matches(word, allowed, n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""
 
@@ -32,7 +32,7 @@ def nearest(word: str, allowed: Collection[str]) -> str:
 class Check:
     """A function from a raw value to a checked one.
 
-    Raises ValueError with what it got and what is allowed; whoever asks knows the field.
+    It raises ValueError with what it got and what is allowed; the caller adds the field.
     """
 
     def __init__(self, check: Callable[[Any], Any]) -> None:
@@ -42,7 +42,7 @@ class Check:
         return self._check(value)
 
     def at(self, field: str, value: Any) -> Any:
-        """The checked value. Raises ConfigError."""
+        """Check the value of a field. Raises ConfigError."""
         try:
             return self._check(value)
         except ValueError as error:
@@ -55,13 +55,13 @@ class Check:
 
 
 def Whole(low: int, high: int) -> Check:
-    """A whole number in [low, high], also if it is written as 1e3."""
+    """A whole number in [low, high], which may be written as 1e3."""
     allowed = f"whole numbers from {low} to {high}"
     return _passing(lambda v: _is_number(v) and low <= v <= high and v == int(v), allowed, int)
 
 
 def Real(low: float, high: float, allowed: str) -> Check:
-    """A number in [low, high]; `allowed` says so in words."""
+    """A number in [low, high], which `allowed` describes."""
     return _passing(lambda v: _is_number(v) and low <= v <= high, allowed, float)
 
 
@@ -71,12 +71,12 @@ def Choice(names: Collection[str]) -> Check:
 
 
 def Matching(pattern: str, allowed: str) -> Check:
-    """Text, all of which the pattern matches."""
+    """Text that the pattern matches in full."""
     return _passing(lambda v: isinstance(v, str) and re.fullmatch(pattern, v), allowed, str)
 
 
 def ScalarOrList(each: Check, *, repeats: bool = False) -> Check:
-    """One value or a flat list of them, as a tuple; without repeats unless they are kept."""
+    """A value or a flat list of values, as a tuple; `repeats` keeps duplicates."""
 
     def check(value: Any) -> tuple[Any, ...]:
         values = value if isinstance(value, list | tuple) else [value]
@@ -91,7 +91,7 @@ def ScalarOrList(each: Check, *, repeats: bool = False) -> Check:
 
 
 def OrNull(check: Check, then: Any = None) -> Check:
-    """What another check takes, and null, which means `then`."""
+    """Values that another check accepts, and null, which means `then`."""
     return Check(lambda v: then if v is None else check(v))
 
 

@@ -24,15 +24,14 @@ LARGEST_SWEEP = 200_000
 
 
 def expand(settings: Settings, text: str | None = None) -> tuple[list[Cell], list[Notice]]:
-    """The cells, in the order of the axes as given, and notices for the user.
+    """Return the cells, in the order of the axes as given, and notices for the user.
 
-    An axis that a schedule does not use is dropped for it, and cells that are
-    then equal appear once. text: the corpus, where `needs_text`; may be left out
-    if it is the embedded one. Raises ConfigError for values that do not fit
-    together.
+    An axis that a schedule does not use is dropped for it, and cells that are then equal appear
+    once. text: the corpus, where `needs_text`; None stands for the embedded one. Raises
+    ConfigError for values that are not compatible.
     """
     if needs_text(settings) and text is None:
-        assert settings.corpus.path is None, "the text has to be read first"
+        assert settings.corpus.path is None, "the text must be read first"
         text = corpus.embedded()
     kind = part(settings.model, "kind").from_settings
     cells: dict[Cell, None] = {}
@@ -62,7 +61,7 @@ def expand(settings: Settings, text: str | None = None) -> tuple[list[Cell], lis
 
 
 def _points(settings: Settings, name: str) -> list[dict[str, Any]]:
-    """Values of the axes that the schedule uses, one dict a cell, in order."""
+    """Values of the axes that the schedule uses, one dict per cell, in order."""
     grid = settings.grid
     axes = [axis for axis in AXES if axis in RULES[name].axes or axis in _axes_of(settings)]
     moved = [axis for axis in grid.zip if axis in axes]
@@ -86,24 +85,24 @@ def _points(settings: Settings, name: str) -> list[dict[str, Any]]:
 
 
 def _axes_of(settings: Settings) -> list[str]:
-    """The axes that the kind of model uses, besides those of the schedules."""
-    own_S0 = settings.source.family in WITHOUT_S0 and settings.grid.values("S0") is None
-    return [axis for axis in settings.model_section.axes if axis != "S0" or not own_S0]
+    """Axes that the kind of model uses, in addition to those of the schedules."""
+    fixes_S0 = settings.source.family in WITHOUT_S0 and settings.grid.values("S0") is None
+    return [axis for axis in settings.model_section.axes if axis != "S0" or not fixes_S0]
 
 
 def _shares(settings: Settings, name: str) -> list[dict[str, Any]]:
-    """n and N at each share and total; a schedule without one of them takes the whole total."""
-    found: list[dict[str, Any]] = []
+    """n and N for each share and total; a schedule with only one of them gets the whole total."""
+    points: list[dict[str, Any]] = []
     for total, alpha in itertools.product(settings.grid.total or (), settings.grid.alpha or ()):
         n = round(alpha * total)
         both = {"n": total if name in TRAINS_ON_N else n, "N": total - n}
         used = [axis for axis in ("n", "N") if axis in RULES[name].axes]
-        found.append(both if len(used) == 2 else {used[0]: total})
-    return found
+        points.append(both if len(used) == 2 else {used[0]: total})
+    return points
 
 
 def _source(settings: Settings, S0: float | None, text: str | None) -> Source:
-    """The checked initial law."""
+    """The checked initial distribution."""
     fields = settings.source
     try:
         if text is not None:
@@ -126,7 +125,7 @@ def _source(settings: Settings, S0: float | None, text: str | None) -> Source:
 
 
 def _notices(settings: Settings, cells: list[Cell]) -> list[Notice]:
-    """One for each axis that was given and that some schedule does not use."""
+    """Notices, mostly about axes that were given and that some schedule does not use."""
     grid, notices = settings.grid, []
     for axis in (a for a in AXES if AXES[a].of == "schedule"):
         without = [s for s in grid.schedule if axis not in RULES[s].axes]

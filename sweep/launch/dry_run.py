@@ -12,36 +12,36 @@ from sweep.tracking.base import Store, StoreError
 from sweep.tracking.connect import connect
 
 
-def plan(settings: Settings, search: Search[Any], address: Store) -> str:
-    """The plan as text. Nothing is created or run.
+def plan(settings: Settings, search: Search[Any], store: Store) -> str:
+    """Return the plan as text. Nothing is created or run.
 
-    A cell is done, or there (another sweep has finished it, and its result will be
-    taken), partial (begun, and to be resumed), to do, or stale: done by a version of
-    the program that gave other bits.
+    A cell is done, there (finished by another sweep, whose result will be taken), partial
+    (started, will be resumed), to do, or stale (finished by a version of the program with
+    other bits).
     """
     states = {}
     if search.one_round and not settings.force:
-        states = _states(search.ask({}), search.sweep_id(settings.name), address)
+        states = _states(search.ask({}), search.sweep_id(settings.name), store)
     return f"{textwrap.fill(settings.purpose, 80)}\n{search.plan(states)}"
 
 
-def _states(cells: Sequence[Cell], sweep: str, address: Store) -> dict[str, str]:
-    """Cell id -> what the store holds of it; sweep: id of theirs."""
-    if not address.exists():
+def _states(cells: Sequence[Cell], sweep: str, store: Store) -> dict[str, str]:
+    """Map cell ids to the state of each cell in the store; sweep: id of their sweep."""
+    if not store.exists():
         return {}
     try:
-        tracker = connect(address)
+        tracker = connect(store)
     except StoreError as error:
         raise ConfigError(str(error)) from None
     finished = tracker.finished()
-    old = {_without_id(row.params) for row in finished.values()}
-    states = {c.id: "stale" for c in cells if _without_id(c.params) in old}
+    outdated = {_without_id(run.params) for run in finished.values()}
+    states = {c.id: "stale" for c in cells if _without_id(c.params) in outdated}
     states |= {cell.id: "there" for cell in cells if cell.id in finished}
     for parent in tracker.runs(None, sweep)[:1]:
-        for row in tracker.runs(parent.id):
-            if row.status != "FAILED":
-                states[row.key] = "done" if row.status == "FINISHED" else "partial"
-        for path in (address.state / "spool" / parent.id).glob("*"):
+        for run in tracker.runs(parent.id):
+            if run.status != "FAILED":
+                states[run.key] = "done" if run.status == "FINISHED" else "partial"
+        for path in (store.state / "spool" / parent.id).glob("*"):
             if states.get(path.name) != "done":
                 states[path.name] = "partial"
     return states

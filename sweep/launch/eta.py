@@ -1,8 +1,8 @@
 """How much of a sweep is done, and how long the rest takes; every answer costs O(cells at work).
 
-A cell weighs what `sweep.grid.packing` estimates it to cost. Only ratios of the
-estimates matter: the speed is that of this run, work done over the time of the
-workers that were at it. No clock is read here.
+A cell is weighted by its cost, as estimated in `sweep.grid.cost`. Only ratios of the estimates
+matter: the speed is that of this run, work done over the time of the busy workers. No clock is
+read here.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -10,15 +10,15 @@ from collections.abc import Collection, Iterable, Mapping
 from sweep.cells.outcome import Stage
 
 TRUSTED_SECONDS = 1.0
-"""Work that the estimates are believed for, before the run has shown its own speed."""
+"""Seconds of work for which the estimates are trusted, before the speed of the run is measured."""
 NOTHING = Stage(share=0.0, cached=0.0, what="")
 
 
 class TimeLeft:
-    """What is told of the cells of a sweep, and what follows for the rest.
+    """Estimates the time left from reports about the cells of a sweep.
 
-    costs: cell id -> estimated seconds on one core. before: ids of cells that
-    were finished already.
+    costs: cell id -> estimated seconds on one core. before: ids of cells that were finished
+    already.
     """
 
     def __init__(self, costs: Mapping[str, float], before: Collection[str] = ()) -> None:
@@ -32,12 +32,12 @@ class TimeLeft:
         self._made = self._cells = self._busy = 0.0
         self._began: float | None = None
         self._last = 0.0
-        self._waiting = sorted(costs, key=lambda cell: costs[cell])  # the dearest comes last
+        self._waiting = sorted(costs, key=lambda cell: costs[cell])  # the most expensive comes last
 
-    def tell(
+    def update(
         self, now: float, ended: Iterable[str] = (), at: Mapping[str, Stage] | None = None
     ) -> None:
-        """At the time `now`, in seconds: these cells have ended, and these are so far."""
+        """Record the cells that ended by `now`, in seconds, and the stages of those at work."""
         first = self._began is None
         if self._began is None:
             self._began = now
@@ -52,7 +52,7 @@ class TimeLeft:
         for cell, stage in (at or {}).items():
             if cell not in self._ended:
                 self._move(cell, stage)
-        if first:  # what was done before anyone said a word took an unknown time
+        if first:  # work before the first report took an unknown time
             self._made = self._cells = 0.0
 
     def _move(self, cell: str, stage: Stage) -> None:
@@ -64,14 +64,14 @@ class TimeLeft:
         self._at[cell] = stage
 
     def share(self) -> float:
-        """How much of the work of the sweep is done, in [0, 1]."""
+        """Return the share of the work of the sweep that is done, in [0, 1]."""
         done = 1 - self._rest / self._total if self._total > 0 else 1.0
         return min(max(done, 0.0), 1.0)
 
     def left(self) -> float | None:
-        """Estimated seconds until all cells have ended; None before anything was told.
+        """Estimate the seconds until all cells have ended; None before the first report.
 
-        Workers share what is left, but the longest cell has only one.
+        Workers share the work that is left, except that the longest cell has only one worker.
         """
         if self._began is None:
             return None
@@ -83,7 +83,7 @@ class TimeLeft:
         return max(self._rest / self.slots, max(longest, default=0.0), 0.0) / speed
 
     def rate(self) -> float | None:
-        """Cells a second since the first was told of, parts included; None before that."""
+        """Return cells per second since the first report, parts included; None before it."""
         if self._began is None or self._last <= self._began or self._cells <= 0:
             return None
         return self._cells / (self._last - self._began)

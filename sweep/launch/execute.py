@@ -25,30 +25,30 @@ from sweep.tracking import provenance
 from sweep.tracking.base import Point, Run, RunSpec, Store, StoreError, Tracker
 
 LONGEST = 4000
-"""Characters of a tag or param of the sweep's run; MLflow cuts at 6,000 to 8,000, unsaid."""
+"""Characters of a tag or param of the sweep's run; MLflow silently cuts at 6,000 to 8,000."""
 HERE_SECONDS = 3.0
-"""A round estimated to be shorter runs in this process: handing it out would take as long."""
+"""Rounds estimated to be shorter run in this process, since dispatch would take as long."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A sweep whose cells have all ended; its own run is still open."""
+    """A sweep whose cells have all ended; the run of the sweep is still open."""
 
     tracker: Tracker
     parent: Run
     """The run of the sweep."""
-    rows: list[Run]
+    runs: list[Run]
     """The runs of its cells."""
     cells: int
-    """How many cells there are."""
+    """Number of cells."""
     new: int
-    """How many cells were run now; the others had been finished before."""
-    words: list[str]
-    """What the search has to say."""
+    """Number of cells that were run now; the others had been finished earlier."""
+    messages: list[str]
+    """Lines of the search, for the terminal."""
 
 
 def check(settings: Settings) -> None:
-    """Refuse what this machine cannot give; a trial would wait for ever. Raises ConfigError."""
+    """Raise ConfigError for resources that this machine lacks; a trial would wait forever."""
     cluster = settings.cluster
     device = settings.model_section.device_name
     if device == "cuda" and cluster.kind != "ray":
@@ -58,13 +58,13 @@ def check(settings: Settings) -> None:
             choose("auto", "cuda")
         except ValueError as error:
             raise ConfigError(f"model.{error}") from None
-    together = cluster.workers_per_trial
-    if cluster.kind == "inline" and together > 1 and device != "cpu":
+    workers = cluster.workers_per_trial
+    if cluster.kind == "inline" and workers > 1 and device != "cpu":
         from models.gpt.device import gpus
 
-        if 0 < gpus() < together:
+        if 0 < gpus() < workers:
             raise ConfigError(
-                f"cluster.workers_per_trial: got {together}; allowed: up to {gpus()}, the GPUs of "
+                f"cluster.workers_per_trial: got {workers}; allowed: up to {gpus()}, the GPUs of "
                 "this machine, or any number on its cores with model.device=cpu"
             )
     usable = cluster.num_cpus or os.cpu_count() or 1
@@ -74,14 +74,14 @@ def check(settings: Settings) -> None:
         )
     if cluster.storage and not settings.dry_run and not cluster.storage.is_dir():
         raise ConfigError(
-            f"cluster.storage: got {cluster.storage}, which is no folder here; allowed: a folder "
-            "that every node sees, this one too"
+            f"cluster.storage: got {cluster.storage}, which is not a folder on this machine; "
+            "allowed: a folder that every node sees, including this one"
         )
 
 
 @contextlib.contextmanager
-def store(settings: Settings) -> Iterator[Store]:
-    """The address of the store, probed; a memory store goes when the context ends.
+def open_store(settings: Settings) -> Iterator[Store]:
+    """Probe the store; a memory store is deleted when the context ends.
 
     Raises ConfigError if it cannot be opened.
     """
@@ -115,57 +115,57 @@ def store(settings: Settings) -> Iterator[Store]:
 def execute(
     settings: Settings,
     search: Search[Any],
-    address: Store,
+    store: Store,
     *,
     command: str,
     commit: str,
     text: str | None = None,
 ) -> Iterator[Finished]:
-    """Run what the search asks for until it is over, or a cell fails.
+    """Run the cells that the search asks for, until it is finished or a cell fails.
 
     Finished cells are taken from the store; the sweep is locked in the context.
     text: the corpus, if the cells need one.
 
-    Raises InterruptedSweepError on Ctrl-C, ConfigError if the sweep is running already or
-    the store refuses it, and OutageError if the store has gone and results wait on disk.
+    Raises InterruptedSweepError on Ctrl-C, ConfigError if the sweep is already running or the
+    store refuses it, and OutageError if the store does not answer and results wait on disk.
     """
     first = search.ask({})
     key = search.sweep_id(settings.name)
-    identity = sweep_run_spec(settings, first, key, command, commit)
+    spec = sweep_run_spec(settings, first, key, command, commit)
     params = params_of(settings)
     if search.one_round:
         params["cells"] = str(len(first))
-    with opened(settings, address, identity, one_round=search.one_round, text=text) as session:
+    with opened(settings, store, spec, one_round=search.one_round, text=text) as session:
         tracker, parent = session.tracker, session.parent
         tracker.log(parent, [], start_ms=0, params=params)
         rounds = _run_rounds(search, session)
         session.release()
         if not search.one_round:
-            said = "the search is over; what theory says is computed now"
-            print(said, file=sys.stderr, flush=True)
+            progress = "the search is finished; computing the theory"
+            print(progress, file=sys.stderr, flush=True)
         _save(search, rounds.results, session)
         yield Finished(
             tracker=tracker,
             parent=session.sweep_run(),
-            rows=rounds.rows,
+            runs=rounds.runs,
             cells=len(rounds.cells),
             new=rounds.new,
-            words=search.words(rounds.results),
+            messages=search.messages(rounds.results),
         )
 
 
 @dataclass(kw_only=True)
 class _Rounds:
-    """What the rounds of a search have come to."""
+    """The outcome of the rounds of a search so far."""
 
-    rows: list[Run] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
     """All runs of the sweep."""
     cells: set[str] = field(default_factory=set)
-    """Ids of those asked for, and of those that an earlier start has run."""
+    """Ids of the cells asked for, and of those that an earlier start has run."""
     new: int = 0
-    """How many cells were run now."""
+    """Number of cells that were run now."""
     results: dict[str, Any] = field(default_factory=dict)
-    """By cell id."""
+    """Cell id -> what the search extracts from it."""
 
 
 def _run_rounds(search: Search[Any], session: Session) -> _Rounds:
@@ -176,44 +176,44 @@ def _run_rounds(search: Search[Any], session: Session) -> _Rounds:
             break
         state = search.state(rounds.results)
         title = f"round {number}, {state}" if state else ""
-        rounds.rows, ran = session.run(asked, here=_runs_here(search, asked), title=title)
-        rounds.new += ran
-        rounds.cells |= {cell.id for cell in asked} | {row.key for row in rounds.rows}
-        finished = {row.key: row for row in rounds.rows if row.status == "FINISHED"}
+        rounds.runs, new = session.run(asked, here=_runs_here(search, asked), title=title)
+        rounds.new += new
+        rounds.cells |= {cell.id for cell in asked} | {run.key for run in rounds.runs}
+        finished = {run.key: run for run in rounds.runs if run.status == "FINISHED"}
         for cell in asked:
             if cell.id in finished:
-                row = finished[cell.id]
-                rounds.results[cell.id] = search.value(cell, row, _loader(session, row))
+                run = finished[cell.id]
+                rounds.results[cell.id] = search.value(cell, run, _loader(session, run))
         if not all(cell.id in finished for cell in asked):
-            break  # what failed would be asked for again
+            break  # failed cells would be asked for again
     return rounds
 
 
 def _runs_here(search: Search[Any], asked: Sequence[Cell]) -> bool:
-    """Whether a round runs in this process; for a single round Ray is up already."""
+    """Whether a round runs in this process: it is short, and Ray has not been started for it."""
     if search.one_round or any(cell.kind.trains_network for cell in asked):
         return False
     return sum(map(cost.seconds, asked)) < HERE_SECONDS
 
 
-def _loader(session: Session, row: Run) -> Load:
+def _loader(session: Session, run: Run) -> Load:
     def load(names: Collection[str]) -> Curves:
         with tempfile.TemporaryDirectory() as folder:
             return arrays.load(
-                session.tracker.download_artifact(row.id, row.curves, Path(folder)), names
+                session.tracker.download_artifact(run.id, run.curves, Path(folder)), names
             )
 
     return load
 
 
 def _save(search: Search[Any], results: dict[str, Any], session: Session) -> None:
-    """Store the files and the metrics of a search with the run of the sweep."""
+    """Log the files and the metrics of a search to the run of the sweep."""
     with tempfile.TemporaryDirectory() as folder:
         metrics = search.save(results, Path(folder))
         for path in sorted(Path(folder).iterdir()):
             session.tracker.log_artifact(session.parent, path)
     if metrics:
-        # Of points of one step MLflow shows the largest, so what is known later has a later step.
+        # MLflow shows the largest of the points of a step, so later results have a later step.
         points = [Point(name, len(results), value) for name, value in metrics.items()]
         start_ms = session.sweep_run().start_ms
         session.tracker.log(session.parent, points, start_ms=start_ms)
@@ -222,7 +222,7 @@ def _save(search: Search[Any], results: dict[str, Any], session: Session) -> Non
 def sweep_run_spec(
     settings: Settings, cells: Sequence[Cell], key: str, command: str, commit: str
 ) -> RunSpec:
-    """The run of a sweep with that key; cells: what it learns from is recorded with it."""
+    """Describe the run of the sweep with this key, with the datasets of the cells."""
     tags = {
         "mlflow.note.content": settings.purpose,  # until there is a report
         "purpose": settings.purpose,
@@ -251,7 +251,7 @@ def sweep_run_spec(
 
 
 def params_of(settings: Settings) -> dict[str, str]:
-    """The axes as text; a long one is cut, config.yaml has it whole."""
+    """Return the axes as text; a long axis is cut, and complete in config.yaml."""
     grid = settings.grid
     axes = {
         "schedule": grid.schedule, **{axis: grid.values(axis) for axis in AXES}, "zip": grid.zip,

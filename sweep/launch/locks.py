@@ -1,7 +1,7 @@
-"""Which workers of a sweep are alive, by a lock that ends with its process, on whichever node.
+"""Which workers of a sweep are alive, by a lock that ends with its process, on any node.
 
-A driver that was killed leaves workers behind for a moment. Each holds a share
-of one lock; who starts the sweep again waits until it can have the lock whole.
+A killed driver leaves workers behind for a moment. Each worker holds a shared lock; a
+driver that starts the sweep again waits until it can take the lock exclusively.
 """
 
 import contextlib
@@ -21,17 +21,17 @@ def _lock(store: Store, parent: str) -> Path:
 
 @contextlib.contextmanager
 def alive(store: Store, parent: str) -> Iterator[None]:
-    """Count as a worker of the sweep, whose run is `parent`, in the context."""
+    """Count as a worker of the sweep with the run `parent`, in the context."""
     with locked(_lock(store, parent), wait=True, shared=True):
         yield
 
 
 def gone(store: Store, parent: str, seconds: float) -> bool:
-    """Wait until no worker of the sweep is left; False if some are after so many seconds."""
+    """Wait until no worker of the sweep is left; False if some are left after these seconds."""
     deadline = time.monotonic() + seconds
     with open(_lock(store, parent), "a+") as file:
         while not try_lock(file):
             if time.monotonic() > deadline:
                 return False
-            time.sleep(0.1)  # a process that ends wakes nobody
+            time.sleep(0.1)  # the end of a process gives no signal
     return True

@@ -1,8 +1,8 @@
-"""What the nodes of a cluster must have in common, looked at before any trial; no Ray here.
+"""Checks, before any trial, of what the nodes of a cluster must share; independent of Ray.
 
-The driver puts a word into the shared storage and holds a lock there; each
-node reads the word, meets the lock, answers with a file, reaches the store,
-and has the same code.
+The driver writes a word into the shared storage and holds a lock there. Each node must
+read the word, find the lock held, answer with a file, reach the store, and have the
+same code.
 """
 
 import contextlib
@@ -23,25 +23,25 @@ from sweep.tracking.base import Store, StoreError
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A node, alive."""
+    """A node that is alive."""
 
     id: str
     host: str
-    """Its address, for people."""
+    """Its address, for messages."""
     cpus: float
     gpus: float
 
     def slots(self, cpus: int, gpus: float) -> int:
-        """How many trials it can run at once; one GPU may be parted; several are on one node."""
-        found = int(self.cpus / cpus)
+        """Return how many trials it can run at once; trials can share a GPU."""
+        slots = int(self.cpus / cpus)
         if gpus > 0:
             each = int(1 / gpus + 1e-9) * int(self.gpus) if gpus < 1 else int(self.gpus / gpus)
-            found = min(found, each)
-        return found
+            slots = min(slots, each)
+        return slots
 
 
 def check_fit(nodes: Sequence[Node], cluster: Cluster) -> None:
-    """Refuse a trial that fits on no node: it would wait for ever. Raises ConfigError."""
+    """Raise ConfigError for a trial that fits on no node, which would wait forever."""
     cpus, gpus = cluster.cpus, cluster.gpus_per_trial or 0.0
     for key, asked, most in (
         (cluster.asks_for_cpus, cpus, max(n.cpus for n in nodes)),
@@ -55,14 +55,14 @@ def check_fit(nodes: Sequence[Node], cluster: Cluster) -> None:
     if not any(node.slots(cpus, gpus) for node in nodes):
         has = ", ".join(f"{n.host} {n.cpus:g} and {n.gpus:g}" for n in nodes[:8])
         raise ConfigError(
-            f"cluster.gpus_per_trial: got {gpus:g} with {cpus} CPUs a trial, and no node has both "
-            f"(CPUs and GPUs: {has}); ask for fewer"
+            f"cluster.gpus_per_trial: got {gpus:g} with {cpus} CPUs per trial, and no node has "
+            f"both (CPUs and GPUs: {has}); ask for fewer"
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked of every node; travels there."""
+    """What every node is asked; it is sent there."""
 
     folder: Path
     store: Store
@@ -72,7 +72,7 @@ class Question:
 
 @contextlib.contextmanager
 def asked(store: Store) -> Iterator[Question]:
-    """Put the question into the storage, with a lock held. Raises ConfigError."""
+    """Write the question into the storage, and hold a lock there. Raises ConfigError."""
     folder = store.state / f"probe-{secrets.token_hex(4)}"
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -90,7 +90,7 @@ def asked(store: Store) -> Iterator[Question]:
 
 
 def answer(question: Question, node: str) -> str:
-    """Asked on a node: what is wrong there in one line, or nothing."""
+    """Return what is wrong on this node in one line, or an empty text; runs on the node."""
     if code() != question.code:
         return "has other code of sweep and models: install the same version, or submit a job"
     try:
@@ -102,11 +102,11 @@ def answer(question: Question, node: str) -> str:
     except OSError as error:
         return f"cannot write there ({error.strerror})"
     try:
-        with locked(question.folder / "lock") as mine:
-            if mine:
+        with locked(question.folder / "lock") as taken:
+            if taken:
                 return (
-                    "takes a lock there that the driver holds: mount it with locks across nodes "
-                    "(NFS 4)"
+                    "can take a lock there that the driver holds: mount it with locks across "
+                    "nodes (NFS 4)"
                 )
     except OSError as error:
         return f"has no locks there ({error.strerror}): mount it with locks (NFS 4)"
@@ -120,16 +120,16 @@ def answer(question: Question, node: str) -> str:
 
 
 def check_reply(question: Question, node: str) -> str:
-    """What is wrong with a node that has found nothing wrong: its file must be seen here."""
+    """Return what is wrong with a node that reported no problem: its file must be seen here."""
     try:
         seen = (question.folder / node).read_text() == question.word
     except OSError:
         seen = False
-    return "" if seen else "writes there what the driver does not see: mount the same folder"
+    return "" if seen else "writes files there that the driver does not see: mount the same folder"
 
 
 def refuse(store: Store, complaints: Sequence[tuple[Node, str]]) -> None:
-    """Raise ConfigError with the first of what nodes complain about, if they do."""
+    """Raise ConfigError with the first complaint of the nodes, if there is any."""
     if not complaints:
         return
     node, reason = complaints[0]
@@ -143,10 +143,10 @@ def refuse(store: Store, complaints: Sequence[tuple[Node, str]]) -> None:
 
 
 def code() -> str:
-    """A hash of this code, which all nodes must run."""
-    found = hashlib.sha256()
+    """Return a hash of this code, which all nodes must run."""
+    digest = hashlib.sha256()
     for package in (SWEEP, SWEEP.parent / "models"):
         for path in sorted(package.rglob("*.py")):
             name = path.relative_to(package.parent).as_posix()
-            found.update(name.encode() + b"\0" + path.read_bytes())
-    return found.hexdigest()
+            digest.update(name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""One progress bar: cells done, rate, time left; plain lines when nobody watches a terminal."""
+"""A progress bar: cells done, rate, time left; plain lines where stderr is not a terminal."""
 
 import os
 import sys
@@ -15,11 +15,11 @@ from sweep.cells.outcome import Stage
 from sweep.launch.eta import TimeLeft
 
 FIRST_LINE, LAST_LINE = 5.0, 30.0
-"""Seconds between two plain lines, besides the last: at first, doubling, and at most."""
+"""Seconds between two plain lines, except the last line: at first, then doubling, and at most."""
 DRAW_SECONDS = 0.1
-"""Least time between two pictures of the bar."""
+"""Least seconds between two updates of the bar."""
 NAMED = 4
-"""Most cells at work that are named in a plain line."""
+"""Most cells at work that a plain line names."""
 BAR = 10
 """Least columns of the bar itself."""
 
@@ -27,8 +27,8 @@ BAR = 10
 class ProgressBar:
     """Counts cells on stderr, those at work by their share; use as a context.
 
-    costs: id -> estimated seconds of each cell. before: ids of cells that were
-    finished already. stream: stderr unless given. title: of one round of several.
+    costs: cell id -> estimated seconds. before: ids of cells that were finished already.
+    stream: stderr by default. title: name of the round, if there are several.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class ProgressBar:
             self._line()
 
     def begin(self, slots: int) -> None:
-        """So many cells can be at work at once."""
+        """Set how many cells can be at work at once."""
         self._forecast.slots = slots
 
     def __call__(
@@ -83,7 +83,7 @@ class ProgressBar:
         failed: Iterable[str] = (),
         at: Mapping[str, Stage] | None = None,
     ) -> None:
-        """Count cells by id, each once however often it is told; at: those at work."""
+        """Count cells by id, each once however often it is reported; at: those at work."""
         now = time.monotonic()
         new = set(ended) - self._ended
         self._ended |= new
@@ -91,7 +91,7 @@ class ProgressBar:
         stages = {cell: Stage(*stage) for cell, stage in (at or {}).items()}
         self._at |= {cell: stage.what for cell, stage in stages.items()}
         self._at = {cell: what for cell, what in self._at.items() if cell not in self._ended}
-        self._forecast.tell(now, new, stages)
+        self._forecast.update(now, new, stages)
         if self._bar is not None:
             if now - self._spoke > DRAW_SECONDS:
                 self._spoke = now
@@ -121,7 +121,7 @@ class ProgressBar:
         return "{percentage:3.0f}%|{bar}| " + text.replace("{", "{{").replace("}", "}}")
 
     def _working(self, room: int) -> str:
-        """The cells at work, as many as there is room for, the one that told last first."""
+        """Name the cells at work that fit into the room, the one that reported last first."""
         shown = ""
         for k, (cell, what) in enumerate(reversed(self._at.items())):
             rest = len(self._at) - k
@@ -148,15 +148,15 @@ class ProgressBar:
             if rate:
                 parts.append(_rate(rate).replace("/", " cells/"))
         text = ", ".join(parts)
-        told = [f"{self._names[cell]} {what}" for cell, what in self._at.items()]
-        if told:
-            more = f" and {len(told) - NAMED} more" if len(told) > NAMED else ""
-            text += f"; {'; '.join(told[:NAMED])}{more}"
+        at_work = [f"{self._names[cell]} {what}" for cell, what in self._at.items()]
+        if at_work:
+            more = f" and {len(at_work) - NAMED} more" if len(at_work) > NAMED else ""
+            text += f"; {'; '.join(at_work[:NAMED])}{more}"
         print(textwrap.fill(text, 79, subsequent_indent="  "), file=self._stream, flush=True)
 
 
 def _rate(cells: float) -> str:
-    """Cells a second, in the unit that gives a number above one."""
+    """Format cells per second, in the unit that gives a number above one."""
     for unit, seconds in (("s", 1), ("min", 60)):
         if cells * seconds >= 1:
             return f"{cells * seconds:.3g}/{unit}"

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a sweep runs, and as they were afterwards."""
+"""Handlers of Ctrl-C and SIGTERM while a sweep runs, which are restored afterwards."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 @contextlib.contextmanager
 def handlers_kept() -> Iterator[None]:
-    """Whatever becomes of the handlers of signals, afterwards they are what they were."""
+    """Restore the signal handlers when the context ends."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -21,7 +21,7 @@ def handlers_kept() -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            if handler is not None:  # None: not set from Python, and cannot be
+            if handler is not None:  # None: not set from Python, and not settable
                 signal.signal(number, handler)
 
 
@@ -30,12 +30,12 @@ def _in_a_notebook() -> bool:
 
 
 def interruptible() -> None:
-    """Ctrl-C and SIGTERM interrupt; a second one leaves at once. Only the main thread can."""
+    """Make Ctrl-C and SIGTERM interrupt, and a second one exit at once; main thread only."""
     if threading.current_thread() is not threading.main_thread():
         return
 
     def first(*_: object) -> None:
-        if not _in_a_notebook():  # whose kernel has more to lose than a sweep
+        if not _in_a_notebook():  # whose kernel must survive
             for number in STOPPING:
                 signal.signal(number, lambda *_: os._exit(130))
         raise KeyboardInterrupt

@@ -1,11 +1,11 @@
 """Run cells in packs on Ray Tune; the only module that imports ray.
 
-One Tune trial is one pack of cells. Workers are reused from pack to pack and
-keep one connection to the store. Results reach the store from the workers; all
-that comes back here is how many cells are done.
+A Tune trial is a pack of cells. Workers are reused from pack to pack and keep one
+connection to the store. Workers send results to the store; only the progress comes
+back here.
 
-A worker whose node was lost may live for a while. So each locks its pack while
-it is at it, and the one that takes over waits for the lock.
+A worker whose node was lost may live for a while. So each worker locks its pack while it
+runs the pack, and the worker that takes over waits for the lock.
 """
 
 import gc
@@ -39,30 +39,30 @@ from sweep.tracking.connect import connect
 from sweep.trial.worker import Job, Outcome, run_cells
 
 REPORT_SECONDS = 0.5
-"""How long a worker goes on between two reports of progress."""
+"""How long a worker runs between two reports of progress."""
 
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 10.0
 """How long a cluster may take to answer; Ray itself would wait for minutes."""
 NODE_SECONDS = 90.0
-"""How long its nodes may take to look at the storage; each starts a process for it."""
+"""How long its nodes may take to check the storage, for which each starts a process."""
 EARLIER_SECONDS = 300.0
-"""How long to wait for an earlier worker at the same pack; without its node it ends in a minute."""
+"""How long to wait for an earlier worker on the same pack; without its node it ends in a minute."""
 
 Report = Callable[[list[str], list[str], dict[str, Stage]], None]
-"""Called with the ids of the cells that ended since the last call, and of those that failed,
-and with how far a cell at work is."""
+"""Called with the ids of the cells that ended since the last call, the ids of those that failed,
+and the stages of cells at work by id."""
 
 
 def start(cluster: Cluster) -> None:
-    """Bring up Ray on this machine, without its chatter.
+    """Start Ray on this machine, without its log output.
 
-    It answers only who has its token. Raises ConfigError for a trial that would
-    wait for ever.
+    It only answers clients with its token. Raises ConfigError for a trial that would wait
+    forever.
     """
     _quiet()
     ray.init(
-        address="local",  # never join a cluster that happens to run here
+        address="local",  # never join a cluster that runs on this machine
         num_cpus=cluster.num_cpus,
         include_dashboard=False,
         logging_level=logging.ERROR,
@@ -73,10 +73,10 @@ def start(cluster: Cluster) -> None:
 
 
 def join(cluster: Cluster, store: Store) -> None:
-    """Connect to a cluster that runs, and see that every node can do its part.
+    """Connect to a running cluster, and check every node.
 
-    Raises ConfigError if it does not answer, no node is large enough for a
-    trial, or one does not see the storage or the store.
+    Raises ConfigError if the cluster does not answer, if no node is large enough for a trial,
+    or if a node does not see the storage or the store.
     """
     address = cluster.address or os.environ.get("RAY_ADDRESS", "")
     if not address:
@@ -95,63 +95,63 @@ def join(cluster: Cluster, store: Store) -> None:
             f"cluster.address: {address} cannot be joined from here: {reason}"
         ) from None
     _quiet_loggers()
-    found = _nodes()
-    nodes.check_fit(found, cluster)
+    asked = _nodes()
+    nodes.check_fit(asked, cluster)
     with nodes.asked(store) as question:
-        complaints = _complaints(question, found)
-    # A node that was lost just before is listed for some seconds, and is no reason to refuse.
+        complaints = _complaints(question, asked)
+    # A node that was lost just before is listed for some seconds; it is no reason to refuse.
     left = _nodes()
     nodes.refuse(store, [(node, reason) for node, reason in complaints if node in left])
     nodes.check_fit(left, cluster)
 
 
 def _require_answer(address: str) -> None:
-    """Raise ConfigError if no head answers, or not to us; in a process that can be given up."""
-    nobody = ConfigError(
+    """Raise ConfigError if no head answers this client; asks in a process that can be abandoned."""
+    no_answer = ConfigError(
         f"cluster.address: no head of a Ray cluster answers at {address}; allowed: HOST:PORT of "
-        "one that runs (ray start --head says it), or leave it out in a submitted job"
+        "a running one (ray start --head prints it), or leave it out in a submitted job"
     )
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
     except (OSError, OverflowError):
-        raise nobody from None
+        raise no_answer from None
     asking = "import ray, sys; ray._raylet.GcsClient(address=sys.argv[1])"
     try:
-        said = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", asking, address],
             capture_output=True, text=True, timeout=ANSWER_SECONDS,
         )  # fmt: skip
-        if said.returncode == 0:
+        if process.returncode == 0:
             return
-        heard = said.stdout + said.stderr
+        output = process.stdout + process.stderr
     except subprocess.TimeoutExpired as error:
-        heard = b"".join(filter(None, (error.stdout, error.stderr))).decode(errors="replace")
-    if "InvalidAuthToken" in heard or "Unauthenticated" in heard:
+        output = b"".join(filter(None, (error.stdout, error.stderr))).decode(errors="replace")
+    if "InvalidAuthToken" in output or "Unauthenticated" in output:
         raise ConfigError(
             f"cluster.address: {address} does not accept this token; set RAY_AUTH_MODE=token, and "
             "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH as on its head"
         )
-    raise nobody
+    raise no_answer
 
 
 def _complaints(
-    question: nodes.Question, found: Sequence[nodes.Node]
+    question: nodes.Question, listed: Sequence[nodes.Node]
 ) -> list[tuple[nodes.Node, str]]:
-    """What is wrong with which node."""
+    """Return nodes with problems, and what is wrong with each."""
     ask = ray.remote(num_cpus=0, max_retries=0)(_answer)
     asked = {
         ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False)).remote(
             question, node.id, _environment()
         ): node
-        for node in found
+        for node in listed
     }
-    done, silent = ray.wait(list(asked), num_returns=len(asked), timeout=NODE_SECONDS)
+    answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=NODE_SECONDS)
     complaints = [(asked[ref], f"does not answer in {NODE_SECONDS:g} s") for ref in silent]
-    for ref in done:
+    for ref in answered:
         try:
             reason = ray.get(ref) or nodes.check_reply(question, asked[ref].id)
-        except Exception as error:  # whatever its Python lacks
+        except Exception as error:  # such as a missing package
             last = str(error).strip().splitlines()[-1][:200]
             reason = f"cannot run this code ({last}): install it there, or submit a job"
         if reason:
@@ -178,12 +178,12 @@ def _nodes() -> list[nodes.Node]:
 
 
 def _environment() -> dict[str, str]:
-    """What workers on other nodes need of the driver's environment: the login of the store.
+    """Return the variables that workers need from the driver's environment: the store's login.
 
-    It goes to them among the arguments, which no log or dashboard shows.
+    They are sent as arguments, which no log or dashboard shows.
     """
-    found = {k: v for k, v in os.environ.items() if k.startswith("MLFLOW_")}
-    return found | {"NUMBA_NUM_THREADS": os.environ["NUMBA_NUM_THREADS"]}
+    variables = {k: v for k, v in os.environ.items() if k.startswith("MLFLOW_")}
+    return variables | {"NUMBA_NUM_THREADS": os.environ["NUMBA_NUM_THREADS"]}
 
 
 def _quiet() -> None:
@@ -197,16 +197,16 @@ def _quiet() -> None:
 
 
 def _quiet_loggers() -> None:
-    # What a trial dies of is told by the sweep, with the cells it had.
+    # The sweep itself reports why a trial died, with its cells.
     for name in ("ray", "ray.tune", "ray.train", "ray.air"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def stop() -> None:
-    """Bring Ray down; another thread may go on meanwhile.
+    """Stop Ray; other threads may run meanwhile.
 
-    Tune leaves references in cycles. One that is collected while Ray goes down
-    ends the whole process, so they are collected before.
+    Tune leaves reference cycles. Collecting one while Ray stops would end the whole process,
+    so they are collected before.
     """
     gc.collect()
     ray.shutdown()
@@ -220,23 +220,23 @@ def run(
     report: Report,
     begin: Callable[[int], None],
 ) -> dict[str, str]:
-    """Run the cells; returns when every pack has ended: cell id -> why its pack was lost.
+    """Run the cells until every pack has ended; returns cell id -> why its pack was lost.
 
-    begin: told how many packs can be at work at once.
-    Raises KeyboardInterrupt on Ctrl-C, with the workers still up.
+    begin: called with the number of packs that can be at work at once.
+    Raises KeyboardInterrupt on Ctrl-C, with the workers still alive.
     """
-    found = _nodes()
+    usable = _nodes()
     gpus = cluster.gpus_per_trial
     if gpus is None:
         networks = job.workspace.device != "cpu" and any(cell.kind.trains_network for cell in cells)
         each = 0.5 if job.workspace.workers == 1 else float(job.workspace.workers)
-        fits = any(node.slots(cluster.cpus, each) for node in found)
+        fits = any(node.slots(cluster.cpus, each) for node in usable)
         gpus = each if networks and fits else 0.0
     if gpus == 0 and job.workspace.device == "auto":
         job = replace(
             job, workspace=replace(job.workspace, device="cpu")
-        )  # no trial has asked for a GPU
-    slots = max(1, sum(node.slots(cluster.cpus, gpus) for node in found))
+        )  # no trial asks for a GPU
+    slots = max(1, sum(node.slots(cluster.cpus, gpus) for node in usable))
     begin(slots)
     units = groups.split(cells) if job.target.grouped else [[cell] for cell in cells]
     costs = [sum(map(cost.seconds, unit)) / job.workspace.workers for unit in units]
@@ -244,7 +244,7 @@ def run(
     work = [[cell for i in indices for cell in units[i]] for indices in packs]
     storage = store.state / "tune"
     begun = storage / job.target.parent / "begun"
-    shutil.rmtree(begun.parent, ignore_errors=True)  # of a driver that was killed
+    shutil.rmtree(begun.parent, ignore_errors=True)  # left by a killed driver
     begun.mkdir(parents=True)
     tuner = tune.Tuner(
         tune.with_resources(
@@ -257,14 +257,14 @@ def run(
                 environment=_environment(),
             ),
             tune.PlacementGroupFactory(
-                # One bundle, which is on one node, as the workers of a network have to be.
+                # A single bundle stays on one node, as the workers of a network must.
                 [{"CPU": cluster.cpus, "GPU": gpus}],
                 strategy="SPREAD",
             ),
         ),
         param_space={"pack": tune.grid_search(list(range(len(packs))))},
         tune_config=tune.TuneConfig(
-            reuse_actors=gpus == 0,  # what a process holds of a GPU stays until it ends
+            reuse_actors=gpus == 0,  # a process keeps its GPU memory until it ends
             trial_name_creator=lambda trial: f"pack_{trial.config['pack']}",
             trial_dirname_creator=lambda trial: f"pack_{trial.config['pack']}",
         ),
@@ -286,12 +286,12 @@ def run(
             for cell in work[result.config["pack"]]
         }
     finally:
-        # Nothing of Tune's is needed again: what is done, the store knows.
+        # The state of Tune is not needed again, since the store has the finished cells.
         shutil.rmtree(storage / job.target.parent, ignore_errors=True)
 
 
 class PackTrainable(tune.Trainable):
-    """Runs one pack; each step goes on for `REPORT_SECONDS` and says how far it came."""
+    """Runs a pack; each step runs for `REPORT_SECONDS` and reports the progress."""
 
     _tracker: Tracker | None = None
 
@@ -305,7 +305,7 @@ class PackTrainable(tune.Trainable):
         environment: Mapping[str, str],
     ) -> None:
         os.environ.update(environment)
-        if not begun.is_dir():  # on a node that came after the others were asked
+        if not begun.is_dir():  # on a node that joined after the checks
             raise RuntimeError(f"this node does not see {begun}, in cluster.storage")
         self._work, self._job, self._store, self._begun = work, job, store, begun
         self._alive = alive(store, job.target.parent)
@@ -325,12 +325,12 @@ class PackTrainable(tune.Trainable):
         with open(self._begun / f"{config['pack']}.lock", "a+") as file:
             yield from _locked(file, cells[0])
             ended: dict[str, Run] = {}
-            if mark.exists():  # an earlier worker died in this pack: keep what it finished
-                ended = {row.key: row for row in self._tracker.runs(job.target.parent)}
-                # What it was at comes last: it may have been the reason.
+            if mark.exists():  # an earlier worker died in this pack: keep its finished cells
+                ended = {run.key: run for run in self._tracker.runs(job.target.parent)}
+                # The cell that it ran comes last, since that may have been the reason.
                 cells = sorted(cells, key=lambda cell: cell.id == mark.read_text())
-                known = job.target.maybe_logged | {cell.id for cell in cells}
-                job = replace(job, target=replace(job.target, maybe_logged=known))
+                maybe_logged = job.target.maybe_logged | {cell.id for cell in cells}
+                job = replace(job, target=replace(job.target, maybe_logged=maybe_logged))
             mark.touch()
             yield from run_cells(
                 cells, job, self._tracker, before=ended, at=lambda cell: mark.write_text(cell.id)
@@ -338,27 +338,29 @@ class PackTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         deadline = time.monotonic() + REPORT_SECONDS
-        told: dict[str, Any] = {"ended": [], "failed": [], "at": {}, "done": False}
+        report: dict[str, Any] = {"ended": [], "failed": [], "at": {}, "done": False}
         for event in self._outcomes:
             if isinstance(event, CellProgress):
-                told["at"] = {event.cell: event.stage}
+                report["at"] = {event.cell: event.stage}
             else:
-                told["ended"].append(event.cell.id)
+                report["ended"].append(event.cell.id)
                 if event.error is not None:
-                    told["failed"].append(event.cell.id)
+                    report["failed"].append(event.cell.id)
             if time.monotonic() > deadline:
-                return told
-        return told | {"done": True}
+                return report
+        return report | {"done": True}
 
 
 def _locked(file: IO[Any], cell: Cell) -> Iterator[CellProgress]:
-    """Until the lock is had. Raises RuntimeError if that takes too long."""
+    """Wait for the lock. Raises RuntimeError if that takes too long."""
     deadline = time.monotonic() + EARLIER_SECONDS
     while not try_lock(file):
         if time.monotonic() > deadline:
-            raise RuntimeError(f"an earlier worker has been at it for {EARLIER_SECONDS:g} s")
+            raise RuntimeError(
+                f"an earlier worker has been running this pack for {EARLIER_SECONDS:g} s"
+            )
         yield CellProgress(cell=cell.id, what="waits for an earlier worker to end", share=0.0)
-        time.sleep(0.2)  # it cannot wake this process
+        time.sleep(0.2)  # the earlier worker cannot signal this process
 
 
 class _Watch(tune.Callback):
@@ -366,7 +368,7 @@ class _Watch(tune.Callback):
         self._report = report
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune writes callbacks to disk, and a notebook's stderr cannot be written."""
+        """Save nothing: Tune writes callbacks to disk, and cannot pickle a notebook's stderr."""
         return {}
 
     def on_trial_result(

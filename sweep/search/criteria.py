@@ -1,4 +1,4 @@
-"""What a threshold is looked for of: its value in each run, and exactly where theory knows it."""
+"""The criterion of a threshold search: its value in each run, and its largest value."""
 
 import math
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from sweep.cells.cell import Cell
 
 CURVE = {"deviation": "deviation", "collapsed": "collapsed", "sigma": "sigma", "loss": "loss/val"}
-"""Criterion -> the curve it is read from."""
+"""Criterion -> the curve that it is computed from."""
 
 
 def values(criterion: str, cell: Cell, curves: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
-    """The criterion at the last generation, in each run; shape (R,)."""
+    """Return the criterion at the last generation, in each run; shape (R,)."""
     curve = curves[CURVE[criterion]].astype(np.float64)
     if criterion == "sigma":
         return curve[:, -1] / cell.source.concentration
@@ -24,7 +24,7 @@ def values(criterion: str, cell: Cell, curves: Mapping[str, NDArray[Any]]) -> ND
 
 
 def top(criterion: str, cell: Cell) -> float:
-    """The largest value that a run can have."""
+    """Return the largest value that a run can have."""
     return {"deviation": 2.0, "collapsed": 1.0, "sigma": 1 / cell.source.concentration}.get(
         criterion, math.inf
     )

@@ -1,4 +1,4 @@
-"""search=grid: every cell of the grid, asked for once. The results change nothing."""
+"""search=grid: asks for every cell of the grid once, whatever the results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from sweep.search.base import Load
 from sweep.tracking.base import Run
 
 MEANINGS = {
-    "there": "finished by another sweep of this experiment, and taken from it",
-    "partial": "begun, and gone on with",
-    "stale": "finished by a version of this program that gave other bits: run anew",
+    "there": "taken from another sweep of this experiment, which finished it",
+    "partial": "started, will be resumed",
+    "stale": "finished by a version of this program with other bits: will be run again",
 }
-"""State of a cell -> what it means, where that is not plain."""
+"""State of a cell -> its meaning, where that is not obvious."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,22 +30,22 @@ class GridSearch:
     one_round: ClassVar[bool] = True
 
     def sweep_id(self, name: str) -> str:
-        """Of the experiment's name and the cells, in whatever order."""
+        """Hash the name of the experiment and the cells, in any order."""
         return sweep_id(name, list(self.cells))
 
     def ask(self, results: Mapping[str, None]) -> list[Cell]:
-        """The cells without a result: all, and then none."""
+        """Return the cells without a result."""
         return [cell for cell in self.cells if cell.id not in results]
 
-    def value(self, cell: Cell, row: Run, load: Load) -> None:
-        """Nothing: no other cell depends on it."""
+    def value(self, cell: Cell, run: Run, load: Load) -> None:
+        """Return nothing, since no other cell depends on it."""
 
     def state(self, results: Mapping[str, None]) -> str:
-        """Empty: the count of cells says it."""
+        """Return an empty text, since the count of cells says it."""
         return ""
 
     def plan(self, states: Mapping[str, str]) -> str:
-        """Some or all cells with their states, and what the others cost."""
+        """List some or all cells with their states, and the cost of those to do."""
         shown = thinning.shown(len(self.cells))
         width = max(len(self.cells[i].name) for i in shown)
         lines = [f"{'cell':<{width}}  {'id':<12}  {'state':<7}  core seconds"]
@@ -64,16 +64,16 @@ class GridSearch:
         lines += [f"{state}: {meaning}" for state, meaning in MEANINGS.items() if state in seen]
         return "\n".join(lines)
 
-    def words(self, results: Mapping[str, None]) -> list[str]:
-        """None: the table of the cells says it."""
+    def messages(self, results: Mapping[str, None]) -> list[str]:
+        """Return no lines, since the table of the cells says it."""
         return []
 
     def save(self, results: Mapping[str, None], folder: Path) -> dict[str, float]:
-        """Nothing is written: the cells are the answer."""
+        """Write nothing, since the cells are the answer."""
         return {}
 
 
 def search(settings: Settings, text: str | None) -> tuple[GridSearch, list[Notice]]:
-    """The grid that the settings ask for, and notices. Raises ConfigError."""
+    """Return the grid of the settings, and notices. Raises ConfigError."""
     cells, notices = expand(settings, text)
     return GridSearch(cells=cells), notices

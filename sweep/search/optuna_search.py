@@ -1,9 +1,9 @@
 """search=optuna: the best point of continuous axes, by Optuna's TPE sampler.
 
-Each cell of the grid is the base of a study of its own. A study is gone
-through from its first trial whenever the next ones are asked for: the sampler
-is seeded, so the same results lead to the same trials, and a search that was
-cut goes on as if it had not been. Trials of one round do not know of each other.
+Each cell of the grid is the base of a study. A study is replayed from its first
+trial whenever the next trials are asked for. The sampler is seeded, so equal results
+lead to equal trials, and an interrupted search resumes as if it had never stopped.
+Trials of the same round are chosen independently.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FILE = "optuna.json"
 DIGITS = 5
-"""Significant digits of a value: what a name or a param shows is what was run."""
+"""Significant digits of a value, so that names and params show exactly what was run."""
 
 
 class Trial(NamedTuple):
@@ -41,12 +41,12 @@ class Trial(NamedTuple):
     value: float
     """The metric; NaN where it does not apply."""
     point: dict[str, float]
-    """Axis -> where on it."""
+    """Axis -> value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptunaSearch:
-    """The studies of a sweep, asked together."""
+    """All studies of a sweep, run together."""
 
     bases: Sequence[Cell]
     wanted: Optuna
@@ -54,26 +54,26 @@ class OptunaSearch:
     one_round: ClassVar[bool] = False
 
     def sweep_id(self, name: str) -> str:
-        """Of the experiment's name, the bases of the studies, their settings and the seed."""
+        """Hash the experiment's name, the bases of the studies, their settings and the seed."""
         studies = [[base.id for base in self.bases], self.wanted.model_dump(), self.seed]
         return sweep_id_of(name, json.dumps(studies))
 
     def ask(self, results: Mapping[str, float]) -> list[Cell]:
-        """The trials to run now; none: every study has its trials. Results by id of the cell."""
+        """Return the trials to run now, given the results by cell id; none: all are finished."""
         asked = [cell for base in self.bases for cell in self._replay(base, results)[0]]
         return list(dict.fromkeys(asked))
 
-    def value(self, cell: Cell, row: Run, load: Load) -> float:
-        """The metric of a finished trial; NaN where it does not apply."""
-        return row.metrics.get(self.wanted.metric, math.nan)
+    def value(self, cell: Cell, run: Run, load: Load) -> float:
+        """Return the metric of a finished trial; NaN where it does not apply."""
+        return run.metrics.get(self.wanted.metric, math.nan)
 
     def state(self, results: Mapping[str, float]) -> str:
-        """How far it is, in words."""
-        done = sum(len(self._replay(base, results)[1]) for base in self.bases)
-        return f"{done} of {len(self.bases) * self.wanted.trials} trials"
+        """Count the finished trials."""
+        finished = sum(len(self._replay(base, results)[1]) for base in self.bases)
+        return f"{finished} of {len(self.bases) * self.wanted.trials} trials"
 
     def plan(self, states: Mapping[str, str]) -> str:
-        """The studies, and what a trial costs."""
+        """List the studies, and the cost of a trial."""
         axes = ", ".join(f"{name} {r.low:g}..{r.high:g}" for name, r in self.wanted.axes)
         lines = [
             f"{self._name(base)}: {self.wanted.trials} trials of {cost.seconds(base):.1f} "
@@ -82,8 +82,8 @@ class OptunaSearch:
         ]
         return "\n".join([f"{self.wanted.direction} {self.wanted.metric} over {axes}", *lines])
 
-    def words(self, results: Mapping[str, float]) -> list[str]:
-        """The best trial of each study."""
+    def messages(self, results: Mapping[str, float]) -> list[str]:
+        """Report the best trial of each study."""
         return [
             f"best    {best.cell.name}: {self.wanted.metric} {best.value:.4g}"
             + "".join(f", {k} {v:g}" for k, v in best.point.items() if k == "learning_rate")
@@ -92,7 +92,7 @@ class OptunaSearch:
         ]
 
     def _name(self, base: Cell) -> str:
-        """A study by what is the same in all its trials."""
+        """Name a study by what its trials have in common."""
         varied = {name for name, _ in self.wanted.axes}
         return base.name_without(*varied)
 
@@ -103,7 +103,7 @@ class OptunaSearch:
 
     def save(self, results: Mapping[str, float], folder: Path) -> dict[str, float]:
         """Write every trial to optuna.json, and return the best of each study as metrics."""
-        studies, best_values = [], dict[str, float]()
+        studies, metrics_of_best = [], dict[str, float]()
         for base in self.bases:
             name = self._name(base)
             trials = [
@@ -114,54 +114,54 @@ class OptunaSearch:
             best = self._best(base, results)
             if best is not None:
                 key = name.replace("=", "_")
-                best_values[f"best_{self.wanted.metric}/{key}"] = best.value
-                best_values |= {f"best_{axis}/{key}": v for axis, v in best.point.items()}
+                metrics_of_best[f"best_{self.wanted.metric}/{key}"] = best.value
+                metrics_of_best |= {f"best_{axis}/{key}": v for axis, v in best.point.items()}
         (folder / FILE).write_text(json.dumps(studies, indent=1))
-        return best_values
+        return metrics_of_best
 
     def _replay(self, base: Cell, results: Mapping[str, float]) -> tuple[list[Cell], list[Trial]]:
-        """The trials of a study that are missing in its first open round, and those before it."""
+        """Return the missing trials of the first incomplete round, and the trials before it."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        # Each study has a sampler of its own: their cells differ, and so do its seeds.
+        # The seed depends on the base, so that studies are sampled independently.
         digest = hashlib.sha256(f"{self.seed} {base.id}".encode()).digest()
         sampler = optuna.samplers.TPESampler(seed=int.from_bytes(digest[:4], "big"))
         study = optuna.create_study(sampler=sampler, direction=self.wanted.direction)
-        done: list[Trial] = []
-        while len(done) < self.wanted.trials:
-            count = min(self.wanted.at_once, self.wanted.trials - len(done))
+        finished: list[Trial] = []
+        while len(finished) < self.wanted.trials:
+            count = min(self.wanted.at_once, self.wanted.trials - len(finished))
             asked = [study.ask(_distributions(self.wanted)) for _ in range(count)]
             points = [{k: _short(v) for k, v in trial.params.items()} for trial in asked]
             cells = [_at(base, point) for point in points]
             if missing := [cell for cell in cells if cell.id not in results]:
-                return missing, done
+                return missing, finished
             for trial, cell, point in zip(asked, cells, points, strict=True):
                 value = results[cell.id]
                 state = optuna.trial.TrialState.FAIL if math.isnan(value) else None
                 study.tell(trial, None if state else value, state=state)
-                done.append(Trial(cell, value, point))
-        return [], done
+                finished.append(Trial(cell, value, point))
+        return [], finished
 
 
 def search(settings: Settings, text: str | None) -> tuple[OptunaSearch, list[Notice]]:
-    """The search that the settings ask for, and notices. Raises ConfigError."""
+    """Return the search of the settings, and notices. Raises ConfigError."""
     wanted = settings.optuna
     assert wanted is not None
     if find_spec("optuna") is None:
         raise ConfigError(
             "search: got optuna, which is not installed; pip install 'collapse-sweep[optuna]'"
         )
-    known = {metric.key for metric in metrics.ALL if not metric.key.startswith("grid/")}
-    Choice(sorted(known)).at("optuna.metric", wanted.metric)
+    keys = {metric.key for metric in metrics.ALL if not metric.key.startswith("grid/")}
+    Choice(sorted(keys)).at("optuna.metric", wanted.metric)
     axes = dict(wanted.axes)
     for name in ("S0", "temperature"):
         values = settings.grid.values(name)
         if name in axes and values is not None:
             raise ConfigError(
-                f"grid.{name}: got {list(values)} beside optuna.axes.{name}; give one"
+                f"grid.{name}: got {list(values)} together with optuna.axes.{name}; give one"
             )
-    if "S0" in axes:  # both ends have to be possible
+    if "S0" in axes:  # both ends must be possible
         ends = (axes["S0"].low, axes["S0"].high)
         grid = settings.grid.model_copy(update={"S0": ends})
         cells, notices = expand(settings.model_copy(update={"grid": grid}), text)
@@ -185,6 +185,6 @@ def _short(value: float) -> float:
 
 
 def _at(base: Cell, point: Mapping[str, float]) -> Cell:
-    """The cell at a point of the axes."""
+    """Return the cell at a point of the axes."""
     source = replace(base.source, S0=point["S0"]) if "S0" in point else base.source
     return replace(base, source=source, kind=base.kind.moved(point))

@@ -1,4 +1,4 @@
-"""The searches there are, by the value of `search`; a new one is a module and a line here."""
+"""All searches, by the value of `search`; a new search is a module and a line here."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ class SearchKind(NamedTuple):
     search: Callable[[Settings, str | None], tuple[Search[Any], list[Notice]]]
     """(settings, corpus) -> the search and notices; raises ConfigError."""
     section: str | None = None
-    """The section of the config that no other search uses."""
+    """The section of the config that only this search uses."""
 
 
 SEARCHES = {

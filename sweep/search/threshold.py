@@ -1,8 +1,8 @@
-"""search=threshold: the largest harmless n of each problem, by runs and by theory.
+"""search=threshold: the largest harmless n of each problem, from runs and from theory.
 
-A problem is a cell without its n, with a level and a generation m. Its probes
-are cells like those of any sweep. The results of all problems go to
-threshold.json, from which tables and figures are made.
+A problem is a cell without its n, with a level and a generation m. Its probes are
+ordinary cells. The results of all problems go to threshold.json, the source of
+tables and figures.
 """
 
 import contextlib
@@ -37,113 +37,114 @@ from sweep.search.threshold_result import (
 from sweep.tracking.base import Run
 
 CAP_RATIO = 10
-"""The cap, where none is given, over N."""
+"""Default cap, divided by N."""
 CAP = 1000
-"""The cap, where none is given and there is no N."""
+"""Default cap without N."""
 SHARE = 10
-"""The budget, where none is given: one part in so many of the runs of every n up to the cap."""
+"""Default budget: the runs of every n up to the cap, divided by this."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One question: up to which n is this harmless?"""
+    """A question: up to which n is this harmless?"""
 
     cell: Cell
-    """With the smallest n, and generations m."""
+    """The cell with the smallest n, and generations m."""
     criterion: str
     rules: Rules
 
     @property
     def name(self) -> str:
-        """Readable, as in `partial N=100 S0=0.1 m=10 deviation < 0.2`."""
-        words = [self.cell.name_without("n")]
-        if self.cell.source.family != "text":  # whose support is its own
-            words.append(f"support={self.cell.source.support}")
-        return f"{' '.join(words)} m={self.cell.generations}"
+        """Readable name, as in `partial N=100 S0=0.1 m=10 deviation < 0.2`."""
+        parts = [self.cell.name_without("n")]
+        if self.cell.source.family != "text":  # a text determines its support
+            parts.append(f"support={self.cell.source.support}")
+        return f"{' '.join(parts)} m={self.cell.generations}"
 
     def replay(self, results: Mapping[str, Value]) -> tuple[list[Probe], dict[Probe, Value]]:
-        """What to run now, and what is known; results by id of the cell."""
+        """Return the probes to run now, and the results that count; results: by cell id."""
         return bracketing.replay(self.rules, lambda probe: results.get(self.probe(probe).id))
 
     def probe(self, probe: Probe) -> Cell:
-        """The cell that answers a probe."""
+        """Return the cell of a probe."""
         schedule = replace(self.cell.schedule, n=probe.n)
         return replace(self.cell, schedule=schedule, replicates=probe.R)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ThresholdSearch:
-    """All problems of a sweep, asked together."""
+    """All problems of a sweep, solved together."""
 
     problems: Sequence[Problem]
     one_round: ClassVar[bool] = False
 
     def sweep_id(self, name: str) -> str:
-        """Of the experiment's name, and the problems with their rules."""
+        """Hash the experiment's name, and the problems with their rules."""
         questions = [[p.cell.id, p.criterion, asdict(p.rules)] for p in self.problems]
         return sweep_id_of(name, json.dumps(questions))
 
     def ask(self, results: Mapping[str, Value]) -> list[Cell]:
-        """The cells to run now; none: all that can be known is. Results by id of the cell."""
+        """Return the cells to run now, given the results by cell id; none: it is finished."""
         asked = [p.probe(probe) for p in self.problems for probe in p.replay(results)[0]]
         return list(dict.fromkeys(asked))
 
-    def value(self, cell: Cell, row: Run, load: Load) -> Value:
-        """What a finished cell says."""
+    def value(self, cell: Cell, run: Run, load: Load) -> Value:
+        """Return the criterion of a finished cell, summed up over its runs."""
         criterion = self.problems[0].criterion
         return summed(criteria.values(criterion, cell, load([criteria.CURVE[criterion]])))
 
     def state(self, results: Mapping[str, Value]) -> str:
-        """How far it is, in words."""
-        known = sum(not problem.replay(results)[0] for problem in self.problems)
-        return f"{known} of {len(self.problems)} answers"
+        """Count the answers."""
+        answered = sum(not problem.replay(results)[0] for problem in self.problems)
+        return f"{answered} of {len(self.problems)} answers"
 
-    def words(self, results: Mapping[str, Value]) -> list[str]:
-        """What would narrow the answers."""
-        found = [(p, bracketing.answer(p.rules, p.replay(results)[1])) for p in self.problems]
-        short = [p for p, answer in found if answer.ended == "budget"]
+    def messages(self, results: Mapping[str, Value]) -> list[str]:
+        """Suggest a larger budget where it would narrow answers."""
+        answers = [(p, bracketing.answer(p.rules, p.replay(results)[1])) for p in self.problems]
+        short = [p for p, answer in answers if answer.ended == "budget"]
         if not short:
             return []
         most = max(p.rules.budget for p in short)
         return [
-            f"{len(short)} of {len(found)} answers ended with their budget; narrower: "
+            f"{len(short)} of {len(answers)} answers ended with their budget; narrower: "
             f"threshold.budget={4 * most}"
         ]
 
     def plan(self, states: Mapping[str, str]) -> str:
-        """The questions, and what they can cost at most."""
+        """List the questions, and the most that they can cost."""
         rows = [("question", "n", "runs, at most", "core seconds")]
         for problem in self.problems:
             rules = problem.rules
-            dearest = cost.seconds(problem.probe(Probe(rules.cap, rules.budget)))
+            seconds = cost.seconds(problem.probe(Probe(rules.cap, rules.budget)))
             name = f"{problem.name} {problem.criterion} < {rules.level:g}"
             rows.append(
-                (name, f"{rules.first}..{rules.cap}", f"{rules.budget:,}", f"{dearest:.1f}")
+                (name, f"{rules.first}..{rules.cap}", f"{rules.budget:,}", f"{seconds:.1f}")
             )
         widths = [max(len(row[k]) for row in rows) for k in range(4)]
         lines = [
             "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
             for row in rows
         ]
-        return "\n".join([*lines, "probes are chosen round by round; those done are not run again"])
+        note = "probes are chosen round by round; finished probes are never rerun"
+        return "\n".join([*lines, note])
 
     def save(self, results: Mapping[str, Value], folder: Path) -> dict[str, float]:
-        """Write threshold.json, and sum it up; theory is computed here, which can take minutes."""
+        """Compute theory, which can take minutes, write threshold.json, and return metrics."""
         shared: dict[str, Callable[[int], float] | None] = {}
         answers = [result_of(problem, results, shared) for problem in self.problems]
         threshold_result.write(answers, folder / threshold_result.FILE)
         return _metrics(answers)
 
 
-def summed(found: NDArray[np.float64]) -> Value:
-    """What the runs of a probe say; shape (R,)."""
-    _, times = np.unique(found, return_counts=True)
-    unlike = len(found) - int(times.max())
-    return Value(float(found.mean()), float(found.std(ddof=1)), unlike)
+def summed(criterion: NDArray[np.float64]) -> Value:
+    """Sum up the runs of a probe; shape (R,)."""
+    _, times = np.unique(criterion, return_counts=True)
+    unlike = len(criterion) - int(times.max())
+    return Value(float(criterion.mean()), float(criterion.std(ddof=1)), unlike)
 
 
 def search(settings: Settings, text: str | None) -> tuple[ThresholdSearch, list[Notice]]:
-    """The search that the settings ask for, and notices. Raises ConfigError."""
+    """Return the search of the settings, and notices. Raises ConfigError."""
     wanted = settings.threshold
     assert wanted is not None
     _refuse(settings)
@@ -151,8 +152,8 @@ def search(settings: Settings, text: str | None) -> tuple[ThresholdSearch, list[
     notices: dict[Notice, None] = {}
     for support in wanted.support or (settings.source.support,):
         for m in wanted.m or (settings.generations,):
-            cells, told_of = expand(_with_n(settings, support, m), text)
-            notices |= dict.fromkeys(told_of)
+            cells, about_cells = expand(_with_n(settings, support, m), text)
+            notices |= dict.fromkeys(about_cells)
             for cell in cells:
                 for level in wanted.level:
                     problem = _problem(settings, cell, level)
@@ -161,7 +162,7 @@ def search(settings: Settings, text: str | None) -> tuple[ThresholdSearch, list[
 
 
 def _with_n(settings: Settings, support: int, m: int) -> Settings:
-    """The settings with the smallest n that is possible in all cells."""
+    """Return the settings with the smallest n that is possible in all cells."""
     least = settings.model_section.least_n
     if "recent" in settings.grid.schedule:
         least = max(least, *(settings.grid.values("K") or (int(AXES["K"].default),)))
@@ -186,10 +187,10 @@ def _problem(settings: Settings, cell: Cell, level: float) -> Problem:
     first = cell.schedule.n or 1
     cap = wanted.cap or (CAP_RATIO * cell.schedule.N if cell.schedule.N else CAP)
     if cap < first:
-        given = "threshold.cap" if wanted.cap else "threshold.start"
+        key = "threshold.cap" if wanted.cap else "threshold.start"
         raise ConfigError(
-            f"{given}: the cap is {cap}, and the smallest n {first}; allowed: a cap (10 N unless "
-            "threshold.cap says otherwise) from the smallest n on"
+            f"{key}: the cap is {cap}, and the smallest n {first}; allowed: a cap (10 N unless "
+            "threshold.cap says otherwise) of at least the smallest n"
         )
     if wanted.budget is not None and wanted.budget < cell.replicates:
         raise ConfigError(
@@ -226,27 +227,27 @@ def _problem(settings: Settings, cell: Cell, level: float) -> Problem:
 
 
 def _refuse(settings: Settings) -> None:
-    """Refuse what a search cannot be made of."""
+    """Raise ConfigError for settings that a threshold search cannot use."""
     grid, wanted = settings.grid, settings.threshold
-    given = next((a for a in ("n", "alpha", "total", "zip") if getattr(grid, a)), None)
-    if given:
+    axis = next((a for a in ("n", "alpha", "total", "zip") if getattr(grid, a)), None)
+    if axis:
         raise ConfigError(
-            f"grid.{given}: got {list(getattr(grid, given))} with search=threshold, which finds "
-            f"n; write grid.{given}=null, and threshold.start and threshold.cap for its range"
+            f"grid.{axis}: got {list(getattr(grid, axis))} with search=threshold, which finds "
+            f"n; write grid.{axis}=null, and threshold.start and threshold.cap for its range"
         )
     without = [s for s in grid.schedule if "n" not in RULES[s].axes or s == "matched"]
     if without:
         usable = [s for s in RULES if "n" in RULES[s].axes and s != "matched"]
         raise ConfigError(
             f"grid.schedule: got {without[0]!r} with search=threshold; allowed: "
-            f"{', '.join(usable)}, whose n can be any"
+            f"{', '.join(usable)}, whose n is free"
         )
     assert wanted is not None
     settings.model_section.check_threshold(wanted.criterion)
     if settings.replicates < 2:
         raise ConfigError(
             "replicates: got 1 with search=threshold; allowed: from 2, the first runs of each n, "
-            "whose spread says how sure an answer is"
+            "whose spread determines the confidence of an answer"
         )
     if wanted.m and min(wanted.m) < 2:
         raise ConfigError("threshold.m: got 1; allowed: from 2, since p(1) is the same for all n")
@@ -257,13 +258,13 @@ def result_of(
     results: Mapping[str, Value],
     shared: dict[str, Callable[[int], float] | None],
 ) -> ThresholdResult:
-    """What runs and theory say of a problem.
+    """Derive the answer to a problem from runs and from theory.
 
-    shared: exact criteria, by cell: several levels ask for the same values.
+    shared: cell id -> exact criterion, a cache, since several levels use the same values.
     """
     rules, cell = problem.rules, problem.cell
-    _, known = problem.replay(results)
-    pooled = bracketing.pooled(known)
+    _, values = problem.replay(results)
+    pooled = bracketing.pooled(values)
     return ThresholdResult(
         name=problem.name,
         model=cell.kind.model,
@@ -280,50 +281,50 @@ def result_of(
         cap=rules.cap,
         confidence=rules.confidence,
         zone=rules.zone,
-        bracket=bracketing.answer(rules, known),
+        bracket=bracketing.answer(rules, values),
         grid_replicates=(rules.cap - rules.first + 1) * rules.replicates,
         probes=tuple(
             ProbeResult(
                 *probe, value.mean, value.sd, *bracketing.interval(rules, probe, value, pooled)
             )
-            for probe, value in sorted(known.items())
+            for probe, value in sorted(values.items())
         ),
-        theory=_theory(problem, known, shared),
+        theory=_theory(problem, values, shared),
     )
 
 
 def _theory(
     problem: Problem,
-    known: Collection[Probe],
+    probes: Collection[Probe],
     shared: dict[str, Callable[[int], float] | None],
 ) -> ThresholdTheory:
-    """What theory says of a problem."""
+    """Derive the theory of a problem."""
     rules, cell = problem.rules, problem.cell
     theory = ThresholdTheory()
     if cell.id not in shared:
         shared[cell.id] = cell.kind.expectation(problem.criterion, cell)
-    value = shared[cell.id]
-    if value is not None:
+    expectation = shared[cell.id]
+    if expectation is not None:
         below = cell.kind.surely_below(problem.criterion, cell, rules.level)
         try:
             crossing = threshold.first_crossing(
-                value, level=rules.level, first=rules.first, cap=rules.cap, below=below,
+                expectation, level=rules.level, first=rules.first, cap=rules.cap, below=below,
                 beyond=rules.re_entry,
             )  # fmt: skip
             theory = replace(theory, exact=crossing)
         except ValueError as error:
             theory = replace(theory, exact_missing=str(error))
         values = []
-        for n in sorted({probe.n for probe in known}):
-            with contextlib.suppress(ValueError):  # too large
-                values.append(ExactValue(n, value(n)))
+        for n in sorted({probe.n for probe in probes}):
+            with contextlib.suppress(ValueError):  # too expensive
+                values.append(ExactValue(n, expectation(n)))
         theory = replace(theory, exact_values=tuple(values))
     forms = cell.kind.closed_forms(problem.criterion, cell, rules.level, rules.cap)
     return replace(theory, normal=forms.get("normal"), paper=forms.get("paper"))
 
 
 def _metrics(results: Sequence[ThresholdResult]) -> dict[str, float]:
-    """The answers as metrics of the sweep's run; a name may not hold an equals sign."""
+    """Return the answers as metrics of the sweep's run; MLflow allows no equals sign in names."""
     metrics = {
         "search/probes": float(sum(result.bracket.probes for result in results)),
         "search/replicates": float(sum(result.bracket.replicates for result in results)),
@@ -333,7 +334,7 @@ def _metrics(results: Sequence[ThresholdResult]) -> dict[str, float]:
         name = f"{result.name} level={result.level:g}".replace("=", "_")
         bracket, exact = result.bracket, result.theory.exact
         ends = {"high": bracket.high}
-        if result.low_known:
+        if result.has_lower_end:
             ends = {"low": bracket.low, **ends}
             if bracket.estimate is not None:
                 ends["estimate"] = bracket.estimate

@@ -10,9 +10,9 @@ from models.theory.threshold import Crossing
 from sweep.search.bracketing import Bracket
 
 FILE = "threshold.json"
-"""Artifact of the run of a sweep: a list with an object for each answer."""
+"""Artifact of the run of a sweep: a list with an object per answer."""
 AXES = ("N", "K", "S0", "support", "m", "level")
-"""The numbers by which answers are distinguished."""
+"""Numbers that distinguish answers."""
 
 
 class ProbeResult(NamedTuple):
@@ -22,9 +22,9 @@ class ProbeResult(NamedTuple):
     R: int
     mean: float
     sd: float
-    """Over runs."""
+    """Standard deviation over runs."""
     low: float
-    """Bounds on the expectation, as the search takes them."""
+    """Lower bound on the expectation, as the search uses it; `high` is the upper one."""
     high: float
 
 
@@ -37,25 +37,25 @@ class ExactValue(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ThresholdTheory:
-    """What theory says of n*; None where it says nothing."""
+    """Theory of n*; None where there is none."""
 
     exact: Crossing | None = None
     exact_missing: str | None = None
-    """Why there is no `exact`, where only the work was too much."""
+    """Why there is no `exact`, if it would only have been too expensive."""
     exact_values: tuple[ExactValue, ...] | None = None
-    """At the n of the probes, but for those that would take too much work."""
+    """Values at the n of the probes, except where they would be too expensive."""
     normal: float | None = None
-    """n* in closed form if counts were normal, at most the cap."""
+    """n* in closed form under normal counts, at most the cap."""
     paper: float | None = None
-    """The n up to which eq. (11) of Seddik et al. 2024 promises the level; vacuous below 1."""
+    """The n up to which eq. (11) of Seddik et al. 2024 guarantees the level; vacuous below 1."""
 
     def to_json(self) -> dict[str, Any]:
-        """The parts that are known."""
+        """Return the fields that are not None."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`; other keys are ignored."""
+        """Invert `to_json`; other keys are ignored."""
         exact, values = data.get("exact"), data.get("exact_values")
         return cls(
             exact=None if exact is None else Crossing(**exact),
@@ -68,65 +68,66 @@ class ThresholdTheory:
 
 @dataclass(frozen=True, kw_only=True)
 class ThresholdResult:
-    """What runs and theory say of n* of one problem."""
+    """n* of one problem, from runs and from theory."""
 
     name: str
-    """Readable, without the level."""
+    """Readable name, without the level."""
     model: str
     """statistical or gpt."""
     schedule: str
     criterion: str
-    """What stays below the level, one of `sweep.config.search.CRITERIA`."""
+    """What stays below the level, a key of `sweep.config.search.LARGEST_LEVEL`."""
     level: float
     m: int
-    """The generation looked at."""
+    """The generation at which the criterion is evaluated."""
     N: int | None
     K: int | None
     S0: float
     """Sum of squares of p(0)."""
     s: int
-    """Tokens."""
+    """Number of tokens."""
     support: int
     first: int
-    """The smallest n that was possible."""
+    """The smallest possible n."""
     cap: int
-    """The largest n that was asked for."""
+    """The largest n of the search."""
     confidence: float
     zone: float
-    """Relative indifference, see `sweep.search.bracketing`."""
+    """Relative indifference zone, see `sweep.search.bracketing`."""
     bracket: Bracket
     """n* from runs."""
     grid_replicates: int
-    """Runs that probes of every n up to the cap would have taken."""
+    """Runs that probes of every n up to the cap would take."""
     probes: tuple[ProbeResult, ...]
-    """In order of n, then R."""
+    """Sorted by n, then R."""
     theory: ThresholdTheory
 
     @property
     def axes(self) -> dict[str, float]:
-        """Those of `AXES` that the schedule has."""
+        """Return those of `AXES` that the schedule has."""
         values = {axis: getattr(self, axis) for axis in AXES}
         return {axis: value for axis, value in values.items() if value is not None}
 
     @property
     def any_below(self) -> bool:
-        """Whether some n is known to be below the level."""
+        """Whether some n is surely below the level."""
         return self.bracket.low >= self.first
 
     @property
-    def low_known(self) -> bool:
-        """Whether n* is known from below; if the first n exceeds 1 and is not below, it is not."""
+    def has_lower_end(self) -> bool:
+        """Whether runs bound n* from below; not if the first n exceeds 1 and is not below."""
         return self.any_below or self.first == 1
 
     @property
     def exact_n(self) -> int | None:
-        """n* from theory, unless that is the cap or lies below the first n."""
+        """Return n* from theory, unless it is the cap or lies below the first n."""
         exact = self.theory.exact
-        known = exact is not None and not exact.capped and exact.n >= self.first
-        return exact.n if exact is not None and known else None
+        if exact is None or exact.capped or exact.n < self.first:
+            return None
+        return exact.n
 
     def to_json(self) -> dict[str, Any]:
-        """As an object of threshold.json."""
+        """Convert to an object of threshold.json."""
         plain = {key: getattr(self, key) for key in PLAIN}
         return {
             **plain,
@@ -138,7 +139,7 @@ class ThresholdResult:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`, also for files of earlier versions. Raises KeyError."""
+        """Invert `to_json`, also for files of earlier versions. Raises KeyError."""
         bracket = dict(data["found"])
         if bracket["re_entry"] is not None:
             bracket["re_entry"] = tuple(bracket["re_entry"])
@@ -161,5 +162,5 @@ def write(results: Iterable[ThresholdResult], path: Path) -> None:
 
 
 def read(path: Path) -> list[ThresholdResult]:
-    """The results in a threshold.json."""
+    """Read the results in a threshold.json."""
     return [ThresholdResult.from_json(data) for data in json.loads(path.read_text())]

@@ -1,4 +1,4 @@
-"""The answers of a threshold search in words: a table, and a line each."""
+"""The answers of a threshold search as text: a table, and a line each."""
 
 from collections.abc import Sequence
 
@@ -7,46 +7,46 @@ from sweep.search.threshold_result import AXES, ThresholdResult
 
 HEADS = ("", "n*", "exact", "normal", "eq. (11)", "n*/N", "probes", "runs")
 KEYS = ("schedule", *AXES)
-"""What distinguishes answers."""
+"""Fields that distinguish answers."""
 LEGEND = """n*: the largest n such that every n' <= n stays below the level, as an interval from
-runs, at the confidence asked for, and where a line through the probes crosses; exact: from theory;
+runs, at the requested confidence, and where a line through the probes crosses; exact: from theory;
 normal: a closed form for many samples; eq. (11): the paper's bound; vacuous: it allows
 no synthetic sample at all; runs: of all probes, as a share of those of every n up to the cap."""
 
 
 def differing(results: Sequence[ThresholdResult]) -> list[str]:
-    """Those of `KEYS` in which answers differ."""
+    """Return those of `KEYS` in which answers differ."""
     return [key for key in KEYS if len({str(getattr(result, key)) for result in results}) > 1]
 
 
 def label(result: ThresholdResult, keys: Sequence[str]) -> str:
-    """An answer by those of `KEYS` that are given."""
-    words = []
+    """Name an answer by the given ones of `KEYS`."""
+    parts = []
     for key in keys:
         if key == "schedule":
-            words.append(result.schedule)
+            parts.append(result.schedule)
         elif key in result.axes:
             value = result.axes[key]
-            words.append(f"{key}={value:.6g}" if key in ("S0", "level") else f"{key}={value}")
-    return " ".join(words) or "n*"
+            parts.append(f"{key}={value:.6g}" if key in ("S0", "level") else f"{key}={value}")
+    return " ".join(parts) or "n*"
 
 
 def shared(results: Sequence[ThresholdResult]) -> str:
-    """What all answers have in common."""
+    """Describe what all answers have in common."""
     differ = differing(results)
     first = results[0]
     keys = [k for k in KEYS if k not in differ]
-    if first.model == "gpt":  # they are those of its text
+    if first.model == "gpt":  # its text determines them
         keys = [k for k in keys if k not in ("S0", "support")]
     return f"{first.criterion} below its level; " + label(first, keys)
 
 
 def interval(result: ThresholdResult) -> str:
-    """n* as an interval, with the estimate."""
+    """Show n* as an interval, with the estimate."""
     bracket = result.bracket
     if bracket.capped:
-        return f">= {bracket.low}" if result.low_known else "unknown"
-    if not result.low_known:
+        return f">= {bracket.low}" if result.has_lower_end else "unknown"
+    if not result.has_lower_end:
         return f"< {bracket.high + 1}"
     if bracket.low >= bracket.high:
         return str(bracket.low)
@@ -55,7 +55,7 @@ def interval(result: ThresholdResult) -> str:
 
 
 def exact(result: ThresholdResult) -> str:
-    """n* from theory."""
+    """Show n* from theory."""
     crossing = result.theory.exact
     if crossing is None:
         return "-"
@@ -65,11 +65,11 @@ def exact(result: ThresholdResult) -> str:
 
 
 def row(result: ThresholdResult, keys: Sequence[str]) -> tuple[str, ...]:
-    """One line of the table."""
+    """Return a row of the table."""
     bracket, paper = result.bracket, result.theory.paper
     middle = bracket.estimate or bracket.low
     ratio = "-"
-    if result.N and not bracket.capped and result.low_known:
+    if result.N and not bracket.capped and result.has_lower_end:
         ratio = f"{middle / result.N:.2g}"
     return (
         label(result, keys),
@@ -84,7 +84,7 @@ def row(result: ThresholdResult, keys: Sequence[str]) -> tuple[str, ...]:
 
 
 def _normal(result: ThresholdResult) -> str:
-    """n* in closed form."""
+    """Show n* in closed form."""
     normal = result.theory.normal
     if normal is None:
         return "-"
@@ -92,7 +92,7 @@ def _normal(result: ThresholdResult) -> str:
 
 
 def text(results: Sequence[ThresholdResult]) -> str:
-    """The table for a terminal, and the scaling laws."""
+    """Format the table for a terminal, and the scaling laws."""
     rows = sheet(results)
     widths = [max(len(r[k]) for r in rows) for k in range(len(rows[0]))]
     lines = [
@@ -109,7 +109,7 @@ def text(results: Sequence[ThresholdResult]) -> str:
 
 
 def sheet(results: Sequence[ThresholdResult]) -> list[tuple[str, ...]]:
-    """Heads and rows of the table, without columns that say nothing."""
+    """Return heads and rows of the table, without empty columns."""
     keys = differing(results)
     rows = [HEADS, *(row(result, keys) for result in results)]
     kept = [k for k in range(len(HEADS)) if k == 0 or any(r[k] != "-" for r in rows[1:])]
@@ -117,7 +117,7 @@ def sheet(results: Sequence[ThresholdResult]) -> list[tuple[str, ...]]:
 
 
 def re_entries(results: Sequence[ThresholdResult]) -> list[str]:
-    """Where a larger n is below the level again, a line each."""
+    """List answers where a larger n is below the level again, a line each."""
     keys = differing(results)
     return [
         f"{label(result, keys)}: below the level again from n = {crossing.re_entry} on, exactly"
@@ -127,11 +127,11 @@ def re_entries(results: Sequence[ThresholdResult]) -> list[str]:
 
 
 def lines(results: Sequence[ThresholdResult]) -> list[str]:
-    """The answers and the scaling laws, a line each."""
+    """List the scaling laws and the answers, a line each."""
     keys = differing(results)
-    said = [
+    intervals = [
         f"{label(result, keys)}: n* {interval(result)}"
         + (f", exact {exact(result)}" if result.theory.exact else "")
         for result in results
     ]
-    return [*map(str, scaling(results)), *said, *re_entries(results)]
+    return [*map(str, scaling(results)), *intervals, *re_entries(results)]

@@ -61,7 +61,7 @@ def test_the_same_command_again_adds_nothing(smoke: tuple[Path, str]) -> None:
     before, points = dump(folder), metric_rows(folder)
     again = sweep_here(folder, *SMOKE)
     assert again.returncode == 0
-    assert "4 of 4 cells finished, 4 of them before" in again.stdout
+    assert "4 of 4 cells finished, 4 of them earlier" in again.stdout
     assert dump(folder) == before
     assert metric_rows(folder) == points
 
@@ -149,7 +149,7 @@ def test_a_failing_cell_is_reported_and_tried_again(store_folder: Path) -> None:
     assert plan.stdout.count("  done ") == 19
     again = sweep_here(store_folder, *arguments)
     assert again.returncode == 0
-    assert "20 of 20 cells finished, 19 of them before" in again.stdout
+    assert "20 of 20 cells finished, 19 of them earlier" in again.stdout
     assert len(results(store_folder, "full")) == 20
     assert not any("error" in row.tags for row in tracker.runs(parent.id))
 

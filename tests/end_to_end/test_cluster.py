@@ -39,7 +39,7 @@ GPT = (*(a for a in TINY if not a.startswith(("cluster", "model.training.steps")
         (["cluster.address=ray://h:10001"], "cluster.address: got 'ray://h:10001'; allowed: HOST:"),
         (["cluster.address=http://h:8265"], "allowed: HOST:PORT of the head"),
         (["cluster.address=auto"], "cluster.address: got 'auto'; allowed: HOST:PORT"),
-        (["cluster.gpus_per_trial=1.5"], "got 1.5; allowed: a part of one, such as 0.5, or a whol"),
+        (["cluster.gpus_per_trial=1.5"], "got 1.5; allowed: a fraction of a GPU, such as 0.5, or "),
         (["cluster.gpus_per_trial=-1"], "cluster.gpus_per_trial: got -1; allowed"),
         (
             ["tracking=local"],
@@ -88,7 +88,7 @@ def test_a_trial_that_fits_on_no_node_is_refused() -> None:
     for cpus, gpus, message in (
         (17, 0, "cpus_per_trial: got 17; allowed: up to 16, the most that one of the 2 nodes"),
         (1, 5, "gpus_per_trial: got 5; allowed: up to 4"),
-        (3, 1, "got 1 with 3 CPUs a trial, and no node has both (CPUs and GPUs: h 16 and 0, i 2"),
+        (3, 1, "got 1 with 3 CPUs per trial, and no node has both (CPUs and GPUs: h 16 and 0, i"),
     ):
         with pytest.raises(ConfigError) as caught:
             check_fit(nodes, wanted(cpus, gpus))
@@ -226,7 +226,7 @@ def test_refused_by_the_cluster(lab: Lab, tmp_path: Path) -> None:
         (lab.arguments, {}, "cluster.address: is null, and RAY_ADDRESS is not set"),
         (
             (address, *hidden, f"cluster.storage={tmp_path / 'no'}"), {},
-            "which is no folder here; allowed: a folder that every node sees",
+            "which is not a folder on this machine; allowed: a folder that every node",
         ),
     ]  # fmt: skip
     if lab.cluster.own_addresses:

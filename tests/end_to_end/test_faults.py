@@ -49,7 +49,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_command_goes_on(
     assert re.search(r"interrupted; \d+ of 40 cells are finished and kept", err), err
     again = sweep(store_folder, *LONG)
     assert again.returncode == 0, again.stderr
-    assert re.search(r"40 of 40 cells finished, [1-9]\d* of them before", again.stdout)
+    assert re.search(r"40 of 40 cells finished, [1-9]\d* of them earlier", again.stdout)
     assert_same(results(store_folder, "full"), results(uninterrupted, "full"))
     assert metric_rows(store_folder) == metric_rows(uninterrupted)
 
@@ -70,7 +70,7 @@ def test_a_killed_worker_and_a_killed_driver_cost_nothing(
     assert finished(store_folder) < 40
     again = sweep(store_folder, *LONG)
     assert again.returncode == 0, again.stderr
-    assert re.search(r"40 of 40 cells finished, [1-9]\d* of them before", again.stdout)
+    assert re.search(r"40 of 40 cells finished, [1-9]\d* of them earlier", again.stdout)
     assert_same(results(store_folder, "full"), results(uninterrupted, "full"))
     assert metric_rows(store_folder) == metric_rows(uninterrupted)
 

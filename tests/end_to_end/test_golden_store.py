@@ -101,7 +101,7 @@ def test_nothing_runs_again(
     sweep(store, monkeypatch, *COMMANDS[experiment])
     number = CELLS[experiment]
     assert (
-        f"{number} of {number} cells finished, {number} of them before" in capsys.readouterr().out
+        f"{number} of {number} cells finished, {number} of them earlier" in capsys.readouterr().out
     )
     after = counts(store)
     if experiment == "threshold":  # what the search knows is logged again, with its own time

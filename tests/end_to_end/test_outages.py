@@ -227,12 +227,12 @@ def test_workers_killed_for_memory_cost_their_cells_alone(store_folder: Path) ->
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1, err
     assert "Traceback" not in err
-    lost = re.findall(r"^FAILED +full n=\d+ S0=0.1: its worker was lost", err, flags=re.M)
+    lost = re.findall(r"^FAILED +full n=\d+ S0=0.1: the worker was lost", err, flags=re.M)
     assert 1 <= len(lost) <= 6, err
     assert f"{20 - len(lost)} of 20 cells finished" in out
     again = sweep(store_folder, *options)
     assert again.returncode == 0, again.stderr
-    assert f"20 of 20 cells finished, {20 - len(lost)} of them before" in again.stdout
+    assert f"20 of 20 cells finished, {20 - len(lost)} of them earlier" in again.stdout
     assert len(results(store_folder, "full")) == 20
     points = metric_rows(store_folder)
     assert len(points) == len({point[:3] for point in points})

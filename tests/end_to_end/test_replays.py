@@ -35,6 +35,6 @@ def test_a_finished_cell_that_is_marked_killed_is_logged_once(
     again = sweep_here(store_folder, *options)
     assert again.returncode == 0, again.stderr
     assert ", 0 of them" not in again.stdout
-    assert "of them before" not in again.stdout  # all were computed again
+    assert "of them earlier" not in again.stdout  # all were computed again
     assert not doubled(store_folder)
     assert metric_rows(store_folder) == before

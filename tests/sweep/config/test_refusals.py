@@ -123,7 +123,7 @@ def test_keys_of_a_cluster_follow_from_its_kind() -> None:
         ({}, "part.count: is missing"),
         ({"count": "x"}, "part.count: got 'x'; Input should be a valid integer"),
         ({"count": 1, "more": 2}, "part.more: unknown key"),
-        ({"count": "???"}, "part.count: has to be given, as part.count=VALUE"),
+        ({"count": "???"}, "part.count: is required; write part.count=VALUE"),
         ([], "part: got []; Input should be a valid dictionary"),
     ],
 )

@@ -43,7 +43,7 @@ PARTIAL = "+experiment=partial"
         ("seed=-1", "seed: got -1; allowed: whole numbers from 0"),
         ("generations=1e7", "allowed: up to 4 GiB; use fewer replicates or generations"),
         ("dry_run=1", "dry_run: got 1; allowed: true or false"),
-        ("tracking=server", "tracking.uri: has to be given, as tracking.uri=VALUE"),
+        ("tracking=server", "tracking.uri: is required; write tracking.uri=VALUE"),
         ("grid.zip=[n,N]", "grid.zip: n has 4, N has 1 values; allowed: lists of one length"),
         ("grid.zip=[n,m]", "grid.zip: got 'm'; allowed: n, N, K, S0"),
         ("grid.alpha=0.5", "grid.total: is missing; grid.alpha and grid.total go together"),
@@ -67,7 +67,9 @@ def test_refused_for_two_axes_together() -> None:
 
 def test_shares_refuse_what_they_replace() -> None:
     shares = (PARTIAL, "grid.alpha=[0.5]", "grid.total=10")
-    with pytest.raises(ConfigError, match=r"grid.n: got \[10, 50, 100, 200\] beside grid.alpha"):
+    with pytest.raises(
+        ConfigError, match=r"grid.n: got \[10, 50, 100, 200\] together with grid.alpha"
+    ):
         settings(*shares)
     with pytest.raises(ConfigError, match=r"grid.alpha: got 0.001 of a total of 10; allowed"):
         settings(*shares, "grid.n=null", "grid.N=null", "grid.alpha=[0.001]")

@@ -47,7 +47,7 @@ def test_every_state_is_told_with_its_reason(tmp_path: Path) -> None:
         if cell.id in line
     }
     assert list(states.values()) == ["done", "there", "partial", "stale"]
-    assert "stale: finished by a version of this program that gave other bits: run anew" in text
+    assert "stale: finished by a version of this program with other bits: will be run again" in text
     assert "2 of 4 cells to do" in text
     forced = settings("+experiment=smoke", "force=true")
     assert "4 of 4 cells to do" in plan(forced, search, store)

@@ -41,7 +41,7 @@ def test_the_time_left_of_recorded_sweeps(trace: dict[str, Any]) -> None:
     ratios = []
     for now, ended, at in trace["events"]:
         stages = {cells[k].id: Stage(share, found, "") for k, share, found in at}
-        forecast.tell(now, [cells[k].id for k in ended], stages)
+        forecast.update(now, [cells[k].id for k in ended], stages)
         left = forecast.left()
         assert left is not None
         if now - begun >= 0.1 * (end - begun):
@@ -56,8 +56,8 @@ def test_the_time_left_of_recorded_sweeps(trace: dict[str, Any]) -> None:
 def test_a_cell_that_was_begun_before_does_not_look_fast() -> None:
     """Half of a cell of 100 s was there: one more tenth in 10 s leaves 40 s, not 7."""
     forecast = TimeLeft({"a": 100.0, "b": 1e-9})
-    forecast.tell(0, [], {"a": Stage(0.5, 0.5, "")})
-    forecast.tell(10, [], {"a": Stage(0.6, 0.5, "")})
+    forecast.update(0, [], {"a": Stage(0.5, 0.5, "")})
+    forecast.update(10, [], {"a": Stage(0.6, 0.5, "")})
     assert forecast.share() == pytest.approx(0.6)
     assert forecast.left() == pytest.approx(40, rel=0.02)
 
@@ -65,9 +65,9 @@ def test_a_cell_that_was_begun_before_does_not_look_fast() -> None:
 def test_the_longest_cell_has_one_worker() -> None:
     forecast = TimeLeft({"long": 90.0, **{f"short {k}": 1.0 for k in range(10)}}, ["short 0"])
     forecast.slots = 10
-    forecast.tell(0)
+    forecast.update(0)
     assert forecast.left() == pytest.approx(90)
-    forecast.tell(1, [f"short {k}" for k in range(1, 10)], {"long": Stage(1 / 90, 0, "")})
+    forecast.update(1, [f"short {k}" for k in range(1, 10)], {"long": Stage(1 / 90, 0, "")})
     assert forecast.left() == pytest.approx(89)
     assert forecast.rate() == pytest.approx(9 + 1 / 90)
 

@@ -219,7 +219,7 @@ def test_a_search_is_a_sweep_that_resumes(store_folder: Path) -> None:
     again = sweep_here(store_folder, *SMALL)
     assert again.returncode == 0, again.stderr
     (cells,) = re.findall(r"^(\d+) of \1 cells finished;", first.stdout, flags=re.M)
-    assert f"{cells} of {cells} cells finished, {cells} of them before" in again.stdout
+    assert f"{cells} of {cells} cells finished, {cells} of them earlier" in again.stdout
     assert answers(store_folder) == found
 
 
@@ -336,7 +336,10 @@ def test_optuna_resumes_where_it_was(make_store_folder: Callable[[str], Path]) -
         (["optuna.axes={temperature:[0.5,1]}"], "optuna.axes with model=statistical"),
         (["optuna.axes=null"], "optuna.axes: got None"),
         (["optuna.axes={S0:[0.1,0.5]}", "optuna.metric=deviation/men"], "optuna.metric: got"),
-        (["optuna.axes={S0:[0.1,0.5]}", "grid.S0=0.2"], "grid.S0: got [0.2] beside optuna.axes.S0"),
+        (
+            ["optuna.axes={S0:[0.1,0.5]}", "grid.S0=0.2"],
+            "grid.S0: got [0.2] together with optuna.axes.S0",
+        ),
     ],
 )
 def test_what_optuna_cannot_search_is_refused(

@@ -68,7 +68,7 @@ def test_a_sweep_runs_resumes_and_is_reported(lab: Running, tmp_path: Path) -> N
         tmp_path, *SMOKE, f"tracking.uri={lab.uri.replace('://', f'://admin:{lab.password}@')}"
     )
     assert again.returncode == 0, again.stderr
-    assert "4 of 4 cells finished, 4 of them before" in again.stdout
+    assert "4 of 4 cells finished, 4 of them earlier" in again.stdout
     assert lab.points("smoke") == points_of(here)
     rebuilt = run_here(report.main, tmp_path, uri, f"output={tmp_path / 'rebuilt'}")
     assert rebuilt.returncode == 0, rebuilt.stderr

@@ -119,7 +119,7 @@ def test_a_grouped_sweep_resumes_and_its_report_is_the_same(
     grouped = next(tmp_path.glob("outputs/smoke-*"))
     shutil.move(grouped, tmp_path / "grouped")
     again = sweep_here(store_folder, *options, "tracking.detail=group")
-    assert "12 of 12 cells finished, 12 of them before" in again.stdout
+    assert "12 of 12 cells finished, 12 of them earlier" in again.stdout
     own = sweep_here(store_folder, *options, "tracking.experiment=other")
     assert own.returncode == 0, own.stderr
     one, other = (

@@ -50,7 +50,7 @@ from tests.helpers.shells import finished, metric_rows, start, sweep, sweep_here
         (["model.network.depth=3"], "model.network.depth: unknown key"),
         (["grid.temperature=0"], "grid.temperature: got 0; allowed: numbers from 0.01 to 100"),
         (["corpus.truth=known"], "corpus.truth: got 'known'; allowed: markov, trained"),
-        (["corpus=file"], "corpus.path: has to be given, as corpus.path=VALUE"),
+        (["corpus=file"], "corpus.path: is required; write corpus.path=VALUE"),
         (["model.device=tpu"], "model.device: got 'tpu'; allowed: auto, cpu, cuda"),
     ],
 )
@@ -208,7 +208,7 @@ def test_both_models_in_one_comparison(tmp_path: Path, store_folder: Path) -> No
     assert steps == {("entropy/mean", m) for m in (0, 1, 2, 3)}  # p(0) as well
     # The same command again runs nothing.
     again = sweep_here(store_folder, *TINY, "replicates=2")
-    assert "3 of 3 cells finished, 3 of them before" in again.stdout
+    assert "3 of 3 cells finished, 3 of them earlier" in again.stdout
 
 
 @pytest.fixture(scope="module")

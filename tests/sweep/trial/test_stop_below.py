@@ -1,4 +1,4 @@
-"""A GPT cell that has plainly collapsed ends there, and changes nothing for the others."""
+"""A GPT cell that has clearly collapsed ends there, and changes nothing for the others."""
 
 from pathlib import Path
 
@@ -41,10 +41,10 @@ def test_cells_that_go_on_are_the_same_and_those_that_end_are_their_beginning(
 def test_what_is_saved_is_told(store_folder: Path) -> None:
     done = sweep_here(store_folder, *COLD, "model.measure.stop_below=1")
     assert done.returncode == 0, done.stderr
-    assert "generations saved in 1 cells that had plainly collapsed" in done.stdout
+    assert "generations saved in 1 cells that had clearly collapsed" in done.stdout
     rows = metric_rows(store_folder)
     (saved,) = {value for _, key, _, value in rows if key == "generations_saved"}
     assert saved >= 1
     assert max(step for _, key, step, _ in rows if key == "deviation/mean") == 1
     again = sweep_here(store_folder, *COLD, "model.measure.stop_below=1")
-    assert "1 of them before" in again.stdout
+    assert "1 of them earlier" in again.stdout
