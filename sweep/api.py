@@ -50,7 +50,7 @@ def run(
             raise KeyboardInterrupt(str(error)) from None
         for line in failures.lines(done.failures, done.cells, runs=address.kind == "mlflow"):
             failures.say(line)
-        rows = [entry.run for entry in done.report.entries]
+        rows = [cell_run.run for cell_run in done.report.cell_runs]
         return dataframe.table(done.tracker, done.parent, rows, runs=runs)
 
 

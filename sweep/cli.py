@@ -96,13 +96,15 @@ def _show(done: "SweepResult", address: "Store", cells: int, seconds: float) -> 
 
     print(f"\n{done.report.text()}\n")
     kept = cells - done.new
-    finished = sum(entry.run.status == "FINISHED" for entry in done.report.entries)
+    finished = sum(cell_run.run.status == "FINISHED" for cell_run in done.report.cell_runs)
     print(
         f"{finished} of {cells} cells finished"
         + (f", {kept} of them before" if kept else "")
         + f"; {seconds:.1f} s"
     )
-    saved = [e.run.metrics.get("generations_saved", 0.0) for e in done.report.entries]
+    saved = [
+        cell_run.run.metrics.get("generations_saved", 0.0) for cell_run in done.report.cell_runs
+    ]
     if any(saved):
         ended = sum(map(bool, saved))
         print(f"{sum(saved):.0f} generations saved in {ended} cells that had plainly collapsed")

@@ -103,7 +103,7 @@ def test_a_note_asks_and_answers() -> None:
 def test_a_note_fits_into_a_tag_whatever_the_sweep() -> None:
     many = [entry(cell(n, name, S0)) for n in (10, 20) for name in ("full", "partial")
             for S0 in (0.1, 0.123456789, 0.2, 0.25, 0.3, 0.4)]  # fmt: skip
-    text = written(entries=many, command="x" * 5000, verdicts=["a line of words " * 8] * 90)
+    text = written(cell_runs=many, command="x" * 5000, verdicts=["a line of words " * 8] * 90)
     assert len(text) < 8000
     assert f"{mlflow_ui.MOST_ROWS // 2} of {len(many)} cells shown" in text
     assert text_tables.text(many).count("\n") > len(many)  # the terminal has them all
