@@ -51,7 +51,7 @@ def unpacked(state: str) -> dict[str, Any]:
 
 def written(figure: str | None = "figures/preview.png", **changed: Any) -> str:
     plain: dict[str, Any] = {
-        "purpose": "Does it hold?", "entries": [entry(cell(n)) for n in (10, 20)],
+        "purpose": "Does it hold?", "cell_runs": [entry(cell(n)) for n in (10, 20)],
         "figure": figure, "run": "abc", "runs": "#/experiments/7/runs", "view": "key",
         "command": "python -m sweep", "commit": "c0ffee",
     }  # fmt: skip

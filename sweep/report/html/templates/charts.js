@@ -27,9 +27,9 @@
     const power = 10 ** Math.floor(Math.log10(raw));
     let step = [1, 2, 5, 10].map((f) => f * power).find((s) => s >= raw * 0.999);
     if (whole) step = Math.max(1, Math.round(step));
-    const marks = [];
-    for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) marks.push(Number((k * step).toPrecision(12)));
-    return marks;
+    const positions = [];
+    for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) positions.push(Number((k * step).toPrecision(12)));
+    return positions;
   }
 
   function mark(kind, x, y) {
