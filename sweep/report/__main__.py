@@ -71,7 +71,7 @@ def rebuild(options: dict[str, str]) -> Report:
 
 
 def _deliver(folder: Path, stored: Sweeps) -> int:
-    """Send the results that wait in a spool folder to their sweeps; the number of cells sent."""
+    """Send the results that wait in a spool folder to their sweeps; returns how many."""
     trackers = {run.id: (tracker, run) for tracker, run in stored}
     sent = 0
     for parent, cells in leftovers(folder).items():

@@ -23,7 +23,7 @@ FEWEST_CURVES = 3
 
 
 def build(picked: Sweeps, output: Path) -> list[Path]:
-    """Write the page of several sweeps and its figure; their files. Raises ConfigError."""
+    """Write the page of several sweeps and its figure; returns the files. Raises ConfigError."""
     sweeps: list[page.ReportContext] = []
     drawn: list[list[CellCurves]] = []
     each = max(FEWEST_CURVES, charts.MOST_CELLS // len(picked))

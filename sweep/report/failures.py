@@ -35,7 +35,7 @@ class Failure:
 
 
 def save(tracker: Tracker, built: Report) -> list[Failure]:
-    """Copy the tracebacks of failed cells out of the store; the failures."""
+    """Copy the tracebacks of failed cells out of the store; returns the failures."""
     folder = built.folder / FOLDER
     shutil.rmtree(folder, ignore_errors=True)  # logs of the last try
     failures = []

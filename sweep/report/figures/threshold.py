@@ -159,7 +159,7 @@ def _draw_probes(axes: "Axes", answers: Sequence[ThresholdResult]) -> None:
     axes.set_xlabel("$n / N$" if per_N else "samples per generation $n$")
     axes.set_ylabel(SYMBOLS[answers[0].criterion])
     model = "GPT" if answers[0].model == "gpt" else "statistical model"
-    axes.set_title(f"probes, {model}, with the error bars that the search uses", fontsize=10)
+    axes.set_title(f"probes, {model}, with the error bars that the search uses", fontsize=9)
     style(axes)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, frameon=False)
