@@ -49,8 +49,8 @@ def run(
             raise KeyboardInterrupt(str(error)) from None
         for line in failures.lines(result.failures, result.cells, runs=store.kind == "mlflow"):
             failures.say(line)
-        cell_runs = [entry.run for entry in result.report.entries]
-        return dataframe.table(result.tracker, result.parent, cell_runs, runs=runs)
+        finished_runs = [cell_run.run for cell_run in result.report.cell_runs]
+        return dataframe.table(result.tracker, result.parent, finished_runs, runs=runs)
 
 
 def load(

@@ -94,15 +94,16 @@ def _show(result: "SweepResult", store: "Store", seconds: float) -> None:
     """Print the table, where everything is, and last what failed."""
     from sweep.report import failures
 
+    cell_runs = result.report.cell_runs
     print(f"\n{result.report.text()}\n")
     earlier = result.cells - result.new
-    finished = sum(entry.run.status == "FINISHED" for entry in result.report.entries)
+    finished = sum(cell_run.run.status == "FINISHED" for cell_run in cell_runs)
     print(
         f"{finished} of {result.cells} cells finished"
         + (f", {earlier} of them earlier" if earlier else "")
         + f"; {seconds:.1f} s"
     )
-    saved = [e.run.metrics.get("generations_saved", 0.0) for e in result.report.entries]
+    saved = [cell_run.run.metrics.get("generations_saved", 0.0) for cell_run in cell_runs]
     if any(saved):
         ended = sum(map(bool, saved))
         print(f"{sum(saved):.0f} generations saved in {ended} cells that had clearly collapsed")

@@ -1,8 +1,8 @@
 """Figures from the table that `run` and `load` return: `from sweep import plot`.
 
-Each takes a table, or a part of it that was filtered with pandas, and returns a
-matplotlib Figure of its own, which a notebook shows; nothing is kept in pyplot.
-Colours and dashes are those of the report: exact is dashed.
+Each function takes a table, or part of one filtered with pandas, and returns a new
+matplotlib Figure, which a notebook shows; nothing is kept in pyplot. Colours and
+dashes are those of the report: exact is dashed.
 """
 
 import io
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 MOST_PANELS = 12
-"""Most cells drawn by `curves`: choose with pandas which."""
+"""Most cells that `curves` draws; select them with pandas."""
 AXES = ("model", "schedule", *axes.AXES, "reuse", "replicates")
-"""Columns that say which cell a row is of, and not what was found."""
+"""Columns that identify the cell of a row, as opposed to results."""
 
 
 class Shown(Figure):
-    """A Figure that a notebook shows, though pyplot does not know it."""
+    """A Figure that a notebook shows although pyplot does not manage it."""
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
@@ -40,9 +40,9 @@ class Shown(Figure):
 def curves(table: "pd.DataFrame", metrics: Sequence[str] = ("sigma", "deviation")) -> Shown:
     """A column for each cell, a row for each metric, against the generation.
 
-    The mean of the runs with the band between their 5% and 95% quantiles, what is
-    exact, and bounds; and every run, of a table with runs. Raises ConfigError for
-    a metric that is not in the table, or more than `MOST_PANELS` cells.
+    A panel shows the mean of the runs, the band between their 5% and 95% quantiles,
+    exact values and bounds, and each run if the table has runs. Raises ConfigError
+    for a metric that is not in the table, or more than `MOST_PANELS` cells.
     """
     for metric in metrics:
         _check(table, metric)
@@ -63,7 +63,7 @@ def curves(table: "pd.DataFrame", metrics: Sequence[str] = ("sigma", "deviation"
 
 
 def compare(table: "pd.DataFrame", metric: str = "sigma") -> Shown:
-    """The mean of every cell on the same axes against the generation; exact dashed in black.
+    """The mean of each cell on the same axes against the generation; exact is dashed in black.
 
     Raises ConfigError for a metric that is not in the table.
     """
@@ -76,10 +76,10 @@ def compare(table: "pd.DataFrame", metric: str = "sigma") -> Shown:
 
 
 def collapse_time(table: "pd.DataFrame") -> Shown:
-    """The mean collapse time of every cell against n, one line for each S0; bars are 2 s.e.
+    """The mean collapse time of each cell against n, a line for each S0; bars are 2 s.e.
 
     Cells with runs that have not collapsed by M are left out, since their mean is
-    not known. Raises ConfigError for a table with runs, or without any such cell.
+    unknown. Raises ConfigError for a table with runs, or without any such cell.
     """
     if "run" in table:
         raise ConfigError("table: got one with runs; allowed: one without, load(..)")
@@ -102,7 +102,7 @@ def collapse_time(table: "pd.DataFrame") -> Shown:
 
 
 def last(table: "pd.DataFrame", metric: str = "deviation", against: str = "n") -> Shown:
-    """The mean at the last generation against an axis, a line for each of the other axes' values.
+    """The mean at the last generation against an axis, a line for each value of the other axes.
 
     Bars are two standard errors; exact is dashed. Raises ConfigError for a metric
     or an axis that is not in the table.
@@ -120,7 +120,7 @@ def last(table: "pd.DataFrame", metric: str = "deviation", against: str = "n") -
         name = " ".join(
             str(v) if a == "schedule" else f"{a}={v}"
             for a, v in zip(others, values, strict=True)
-            if rows[a].notna().all()  # missing where the schedule does not use it
+            if rows[a].notna().all()  # missing if the schedule does not use it
         )
         at = rows.groupby(against)
         mean = at[metric].mean()
@@ -139,7 +139,7 @@ def last(table: "pd.DataFrame", metric: str = "deviation", against: str = "n") -
 
 
 def _finish(figure: Figure, axes: "Axes", label: str) -> None:
-    """From zero up, with a legend below if there is anything to tell apart."""
+    """Start the y axis at zero, and put a legend below if anything has a name."""
     axes.set_ylabel(label)
     draw.from_zero(axes)
     draw.style(axes)
@@ -147,7 +147,7 @@ def _finish(figure: Figure, axes: "Axes", label: str) -> None:
 
 
 def _series(rows: "pd.DataFrame", metric: str) -> Series:
-    """A metric of one cell; generation 0 of a GPT, p(0), is a level."""
+    """A metric of a cell; generation 0 of a GPT, which is p(0), becomes a level."""
     start = rows[rows.generation == 0]
     rows = rows[rows.generation > 0].sort_values("generation")
     mean = rows.groupby("generation")[metric].mean()
@@ -183,7 +183,7 @@ def _series(rows: "pd.DataFrame", metric: str) -> Series:
 
 
 def _cells(table: "pd.DataFrame") -> list[tuple[str, "pd.DataFrame"]]:
-    """Name and rows of each cell, in the order of the table."""
+    """The name and the rows of each cell, in the order of the table."""
     return [(rows["name"].iloc[0], rows) for _, rows in table.groupby("cell", sort=False)]
 
 
@@ -193,8 +193,8 @@ def _given(rows: "pd.DataFrame", column: str) -> bool:
 
 def _check(table: "pd.DataFrame", column: str) -> None:
     if not _given(table, column):
-        known = [c for c in table if _given(table, c)]
-        hint = nearest(column, known) or f"; it has: {', '.join(known)}"
+        columns = [c for c in table if _given(table, c)]
+        hint = nearest(column, columns) or f"; it has: {', '.join(columns)}"
         raise ConfigError(f"{column}: is not in this table{hint}")
 
 

@@ -3,9 +3,9 @@
     python -m sweep.report [sweep=ID] [tracking.uri=URI] [tracking.experiment=NAME] [output=FOLDER]
                            [deliver=true [cluster.storage=FOLDER]]
 
-Without an id: the sweep that was started last. An id may be cut short. sweep=ID1,ID2 puts
-several on one page, side by side; sweep=all does so with all sweeps there are.
-deliver=true first sends the results that wait on disk since the store was down.
+Without an id, the report is of the sweep that started last. The beginning of an id is enough.
+sweep=ID1,ID2 puts several sweeps side by side on one page; sweep=all does so with all sweeps.
+deliver=true first sends the results that wait on disk because the store was down.
 """
 
 import contextlib
@@ -15,8 +15,9 @@ from pathlib import Path
 
 from sweep.config.validate import ConfigError
 from sweep.options import parse
-from sweep.report import cell_runs, compare, find
+from sweep.report import compare, find
 from sweep.report.build import Report, build, check_output
+from sweep.report.cell_runs import sorted_cell_runs
 from sweep.report.find import Sweeps
 from sweep.tracking.base import OutageError, StoreError
 from sweep.tracking.uri import DEFAULT, absolute, state_folder
@@ -30,7 +31,7 @@ OPTIONS = {
     "deliver": "false",
     "cluster.storage": "",
 }
-"""The keys of `python -m sweep.report`, and what they are when not given."""
+"""The keys of `python -m sweep.report`, with their defaults."""
 
 
 def main() -> None:
@@ -40,7 +41,7 @@ def main() -> None:
     except (ConfigError, StoreError, OutageError) as error:
         print(f"sweep.report: {error}", file=sys.stderr)
         sys.exit(2)
-    if built.entries:
+    if built.cell_runs:
         print(f"{built.text()}\n")
     for path in built.files:
         print(path)
@@ -53,33 +54,33 @@ def rebuild(options: dict[str, str]) -> Report:
     """
     check_output(options["output"])
     uri = absolute(options["tracking.uri"])
-    found = find.sweeps(uri, options["tracking.experiment"])
+    stored = find.sweeps(uri, options["tracking.experiment"])
     if options["deliver"] == "true":
         state = state_folder(uri, Path(options["cluster.storage"]))
-        print(f"{_deliver(state / 'spool', found)} results delivered")
+        print(f"{_deliver(state / 'spool', stored)} results delivered")
     output = Path(options["output"])
-    picked = find.pick(found, options["sweep"])
+    picked = find.pick(stored, options["sweep"])
     if len(picked) > 1:
         files = compare.build(picked, output)
-        return Report(folder=files[-1].parent, entries=[], files=files, page="", answers=[])
+        return Report(folder=files[-1].parent, cell_runs=[], files=files, page="", answers=[])
     tracker, parent = picked[0]
-    rows = tracker.runs(parent.id)
-    if not cell_runs.cell_runs(rows):
+    runs = tracker.runs(parent.id)
+    if not sorted_cell_runs(runs):
         raise ConfigError(f"sweep: {parent.key} has no cells yet; run its command again")
-    return build(tracker, parent, rows, output)
+    return build(tracker, parent, runs, output)
 
 
-def _deliver(folder: Path, found: Sweeps) -> int:
-    """Send what waits in a spool folder to its sweeps: how many cells."""
-    trackers = {row.id: (tracker, row) for tracker, row in found}
+def _deliver(folder: Path, stored: Sweeps) -> int:
+    """Send the results that wait in a spool folder to their sweeps; returns how many."""
+    trackers = {run.id: (tracker, run) for tracker, run in stored}
     sent = 0
     for parent, cells in leftovers(folder).items():
         if parent not in trackers:
-            continue  # of a sweep that was deleted
-        tracker, row = trackers[parent]
+            continue  # the sweep was deleted
+        tracker, run = trackers[parent]
         address = UploadTarget(
             parent=parent,
-            tags=passed_on(row.tags),
+            tags=passed_on(run.tags),
             spool=folder / parent,
             maybe_logged=frozenset(cell.id for cell in cells),
         )
@@ -87,7 +88,7 @@ def _deliver(folder: Path, found: Sweeps) -> int:
         for cell in cells:
             queue.add(cell)
         sent += sum(1 for _ in queue.send())
-        with contextlib.suppress(OSError):  # not empty: checkpoints of cells at work
+        with contextlib.suppress(OSError):  # not empty: checkpoints of running cells
             (folder / parent).rmdir()
         if queue.waiting:
             raise StoreError(f"tracking.uri: the store does not answer: {queue.reason}")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sweep.cells import thinning
 from sweep.config.validate import ConfigError
-from sweep.report import cell_runs, draw, text_tables, verdicts
-from sweep.report.cell_runs import CellRun
+from sweep.report import draw, text_tables, verdicts
+from sweep.report.cell_runs import CellRun, sorted_cell_runs
 from sweep.report.display import display_of
 from sweep.report.html import page
 from sweep.report.mlflow_ui import display
@@ -25,24 +25,24 @@ FIGURES = "figures"
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was written."""
+    """The files of a sweep, or of several on one page."""
 
     folder: Path
-    """Where it is."""
-    entries: list[CellRun]
+    """Where they are."""
+    cell_runs: list[CellRun]
     """Empty where several sweeps are compared."""
     files: list[Path]
     """Figures first, then summary.csv and report.html."""
     page: str
-    """Path of the cells in charts, on the pages of the store; empty if it has none."""
+    """Path of the charts of the cells, on the pages of the store; empty if it has none."""
     answers: list[ThresholdResult]
-    """Of a threshold search."""
+    """The results of a threshold search; empty for other sweeps."""
 
     def text(self) -> str:
-        """For the terminal: the table of the answers, if there are any, or of the cells."""
+        """The table for the terminal: of the answers, if there are any, else of the cells."""
         if self.answers:
             return threshold_table.text(self.answers)
-        return f"{text_tables.text(self.entries)}\n\n{verdicts.text(self.entries)}".rstrip()
+        return f"{text_tables.text(self.cell_runs)}\n\n{verdicts.text(self.cell_runs)}".rstrip()
 
 
 def check_output(folder: str) -> None:
@@ -57,33 +57,33 @@ def check_output(folder: str) -> None:
         ) from None
 
 
-def build(tracker: Tracker, parent: Run, rows: Sequence[Run], output: Path) -> Report:
+def build(tracker: Tracker, parent: Run, runs: Sequence[Run], output: Path) -> Report:
     """Write all files of a sweep below `output`, and store them with its run."""
-    told = page.ReportContext(
+    context = page.ReportContext(
         name=parent.tags.get("experiment", "sweep"),
         parent=parent,
-        entries=cell_runs.cell_runs(rows),
+        cell_runs=sorted_cell_runs(runs),
     )
-    entries = list(told.entries)
-    folder = output / f"{told.name}-{parent.key[:8]}"
+    cell_runs = list(context.cell_runs)
+    folder = output / f"{context.name}-{parent.key[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = draw.draw(tracker, parent, entries, folder)
+    drawn = draw.draw(tracker, parent, cell_runs, folder)
     answers = draw.answers_of(tracker, parent)
     files = list(drawn.files)
     table = folder / "summary.csv"
-    table.write_text(text_tables.csv_text(entries))
+    table.write_text(text_tables.csv_text(cell_runs))
     html = folder / "report.html"
     with tempfile.TemporaryDirectory() as scratch:
-        beside = [table]
-        with contextlib.suppress(FileNotFoundError):  # of a sweep that was cut off
-            beside.append(tracker.download_artifact(parent.id, "config.yaml", Path(scratch)))
+        offered = [table]
+        with contextlib.suppress(FileNotFoundError):  # a sweep that was cut off lacks it
+            offered.append(tracker.download_artifact(parent.id, "config.yaml", Path(scratch)))
         html.write_text(
             page.page(
-                told,
+                context,
                 images=drawn.images,
                 chart=drawn.chart,
-                notes=_notes([e for e in entries if e.run.status == "FINISHED"]),
-                files=beside,
+                notes=_notes([done for done in cell_runs if done.run.status == "FINISHED"]),
+                files=offered,
                 answers=answers,
             ),
             encoding="utf-8",
@@ -96,37 +96,37 @@ def build(tracker: Tracker, parent: Run, rows: Sequence[Run], output: Path) -> R
     shown = display(
         tracker,
         parent,
-        entries,
-        purpose=told.purpose,
-        commit=told.commit,
+        cell_runs,
+        purpose=context.purpose,
+        commit=context.commit,
         figure=f"{FIGURES}/{draw.PREVIEW}" if drawn.images else None,
-        verdicts=threshold_table.lines(answers) if answers else verdicts.judge(entries).overall,
+        verdicts=threshold_table.lines(answers) if answers else verdicts.judge(cell_runs).overall,
     )
-    return Report(folder=folder, entries=entries, files=files, page=shown, answers=answers)
+    return Report(folder=folder, cell_runs=cell_runs, files=files, page=shown, answers=answers)
 
 
-def close(tracker: Tracker, parent: Run, rows: Sequence[Run], cells: int) -> Status:
+def close(tracker: Tracker, parent: Run, runs: Sequence[Run], cells: int) -> Status:
     """End the run of a sweep: FINISHED if all its cells are, else FAILED."""
-    finished = sum(row.status == "FINISHED" for row in rows)
+    finished = sum(run.status == "FINISHED" for run in runs)
     status: Status = "FINISHED" if finished == cells else "FAILED"
     if parent.status != status:
         tracker.end_run(parent.id, status, end_ms=now_ms())
     return status
 
 
-def _notes(entries: Sequence[CellRun]) -> list[str]:
-    """The remarks of theory on the cells, each once, with the first cells it holds for."""
-    found: dict[str, list[str]] = {}
-    for entry in entries[: thinning.MOST_ROWS]:
-        if note := display_of([entry.cell]).note(entry.run.metrics):
-            found.setdefault(note, []).append(entry.cell.name)
-    for entry in entries[: thinning.MOST_ROWS]:
-        for note in theory_of(entry.cell, deviation=0).notes:
-            found.setdefault(note, []).append(entry.cell.name)
-    told = min(len(entries), thinning.MOST_ROWS)
+def _notes(cell_runs: Sequence[CellRun]) -> list[str]:
+    """The remarks of theory on the cells, each once, with the first cells that it holds for."""
+    cells_of: dict[str, list[str]] = {}
+    for cell_run in cell_runs[: thinning.MOST_ROWS]:
+        if note := display_of([cell_run.cell]).note(cell_run.run.metrics):
+            cells_of.setdefault(note, []).append(cell_run.cell.name)
+    for cell_run in cell_runs[: thinning.MOST_ROWS]:
+        for note in theory_of(cell_run.cell, deviation=0).notes:
+            cells_of.setdefault(note, []).append(cell_run.cell.name)
+    examined = min(len(cell_runs), thinning.MOST_ROWS)
     return [
         note
-        if len(names) == told
+        if len(names) == examined
         else f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}: {note}"
-        for note, names in found.items()
+        for note, names in cells_of.items()
     ]

@@ -1,4 +1,4 @@
-"""Cells with their curves and laws, fetched from the store to be drawn."""
+"""Cells with their curves and theory, fetched from the store to be drawn."""
 
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
@@ -13,12 +13,12 @@ from sweep.results.theory import DEVIATION_WORK, theory_of
 from sweep.tracking.base import Tracker
 
 LITTLE_WORK = DEVIATION_WORK // 10
-"""Most work for the exact deviation of a cell that is drawn in the charts alone."""
+"""Most work for the exact deviation of a cell that appears only in the charts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CellCurves:
-    """One cell to be drawn."""
+    """A cell to be drawn."""
 
     title: str
     cell: Cell
@@ -28,26 +28,27 @@ class CellCurves:
 
 def load(
     tracker: Tracker,
-    entries: Sequence[CellRun],
+    cell_runs: Sequence[CellRun],
     titles: Sequence[str],
     names: Collection[str],
     work: Mapping[int, int],
 ) -> dict[int, CellCurves]:
-    """The panels of the entries that `work` names; one whose file is missing is left out.
+    """The curves of the cells that `work` names, by place; without cells whose file is missing.
 
-    names: the stored curves wanted. work: place in `entries` -> most work for its exact deviation.
+    names: the stored curves wanted. work: place in `cell_runs` -> most work for the exact
+    deviation of that cell.
     """
-    found = {}
+    loaded = {}
     for i in sorted(work):
-        row, cell = entries[i].run, entries[i].cell
+        run, cell = cell_runs[i].run, cell_runs[i].cell
         with tempfile.TemporaryDirectory() as scratch:
             try:
                 curves = arrays.load(
-                    tracker.download_artifact(row.id, row.curves, Path(scratch)), names
+                    tracker.download_artifact(run.id, run.curves, Path(scratch)), names
                 )
             except FileNotFoundError:
                 continue  # the table still has the cell
-        found[i] = CellCurves(
+        loaded[i] = CellCurves(
             title=titles[i], cell=cell, curves=curves, theory=theory_of(cell, deviation=work[i])
         )
-    return found
+    return loaded

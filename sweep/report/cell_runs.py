@@ -1,4 +1,4 @@
-"""The cells of a sweep with their runs, in one order."""
+"""The cells of a sweep with their runs, sorted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,21 +21,23 @@ class CellRun:
     run: Run
 
 
-def cell_runs(rows: Sequence[Run]) -> list[CellRun]:
-    """Runs as cells, in one order whatever order they ran in."""
-    found = [
-        CellRun(cell=cell_from_params(row.params), run=row)
-        for row in rows
-        if "family" in row.params
-    ]  # without params: begun, and cut off at once
+def sorted_cell_runs(runs: Sequence[Run]) -> list[CellRun]:
+    """The cells of these runs, sorted by their axes, whatever order they ran in.
+
+    Runs without params, which were cut off as they started, are left out.
+    """
     order = list(RULES)
     return sorted(
-        found,
-        key=lambda e: (
-            e.cell.kind.model,
-            order.index(e.cell.schedule.name),
-            *(e.cell.axes.get(axis, 0.0) for axis in SORTED),
-            bool(e.cell.schedule.reuse),
-            e.cell.id,
+        (
+            CellRun(cell=cell_from_params(run.params), run=run)
+            for run in runs
+            if "family" in run.params
+        ),
+        key=lambda cell_run: (
+            cell_run.cell.kind.model,
+            order.index(cell_run.cell.schedule.name),
+            *(cell_run.cell.axes.get(axis, 0.0) for axis in SORTED),
+            bool(cell_run.cell.schedule.reuse),
+            cell_run.cell.id,
         ),
     )

@@ -1,9 +1,9 @@
 """A sweep as one tidy pandas table, from the tracking store alone.
 
-Tidy: an observation is a cell at a generation, a row; whatever is known of it
-is a column, theory beside simulation, so that `table.sigma - table.sigma_exact`
-means something. `metric/mean` of MLflow is the column `metric`, other slashes
-are underscores: sigma, sigma_se, sigma_q05, sigma_q95, sigma_exact.
+Tidy: each row is a cell at a generation, and each column a quantity, with theory next
+to simulation, so that `table.sigma - table.sigma_exact` means something. `metric/mean`
+of MLflow is the column `metric`; other slashes are underscores: sigma, sigma_se,
+sigma_q05, sigma_q95, sigma_exact.
 """
 
 import math
@@ -19,7 +19,7 @@ from sweep.cells import labels
 from sweep.cells.axes import AXES
 from sweep.cells.outcome import Curves
 from sweep.metrics import column
-from sweep.report.cell_runs import CellRun, cell_runs
+from sweep.report.cell_runs import CellRun, sorted_cell_runs
 from sweep.results import summary
 from sweep.results.arrays import load
 from sweep.results.theory import theory_of
@@ -29,32 +29,32 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PER_RUN = ("collapse_time", "absorption_time")
-"""Curves with one number for each run; 0 where it was not reached by M."""
+"""Curves with one number per run; 0 where the event did not happen by M."""
 
 
-def table(tracker: Tracker, parent: Run, rows: Sequence[Run], *, runs: bool) -> "pd.DataFrame":
+def table(tracker: Tracker, parent: Run, stored: Sequence[Run], *, runs: bool) -> "pd.DataFrame":
     """The finished cells of a sweep; a warning names how many are missing.
 
-    runs False: a row for each cell and generation. What holds for a whole cell
-    (collapse_time, censored) stands in each of its rows.
-    runs True: a row for each cell, run and generation, with the values of that
-    run, and what is exact.
+    runs False: a row for each cell and generation. Values of a whole cell (collapse_time,
+    censored) are repeated in each of its rows.
+    runs True: a row for each cell, run and generation, with the values of that run and
+    the exact ones.
     """
     import pandas as pd
 
-    entries = cell_runs(rows)
-    done = [entry for entry in entries if entry.run.status == "FINISHED"]
-    cells = int(parent.params.get("cells", len(entries)))
+    cell_runs = sorted_cell_runs(stored)
+    done = [cell_run for cell_run in cell_runs if cell_run.run.status == "FINISHED"]
+    cells = int(parent.params.get("cells", len(cell_runs)))
     if len(done) < cells:
         warnings.warn(
             f"{cells - len(done)} of {cells} cells of sweep {parent.key} are not finished, and not "
             "in the table",
             stacklevel=3,
         )
-    names = labels.labels([entry.cell for entry in done])[0] if done else []
+    names = labels.labels([cell_run.cell for cell_run in done])[0] if done else []
     parts = [
-        _cell(pd, entry, name, _curves(tracker, entry), runs=runs)
-        for entry, name in zip(done, names, strict=True)
+        _cell(pd, cell_run, name, _curves(tracker, cell_run), runs=runs)
+        for cell_run, name in zip(done, names, strict=True)
     ]
     whole = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     for axis in (a for a in AXES if AXES[a].whole):
@@ -64,14 +64,14 @@ def table(tracker: Tracker, parent: Run, rows: Sequence[Run], *, runs: bool) -> 
     return whole
 
 
-def _curves(tracker: Tracker, entry: CellRun) -> Curves:
+def _curves(tracker: Tracker, cell_run: CellRun) -> Curves:
     with tempfile.TemporaryDirectory() as folder:
-        return load(tracker.download_artifact(entry.run.id, entry.run.curves, Path(folder)))
+        return load(tracker.download_artifact(cell_run.run.id, cell_run.run.curves, Path(folder)))
 
 
-def _cell(pd: Any, entry: CellRun, name: str, curves: Curves, *, runs: bool) -> "pd.DataFrame":
-    """The rows of one cell."""
-    cell, theory = entry.cell, theory_of(entry.cell)
+def _cell(pd: Any, cell_run: CellRun, name: str, curves: Curves, *, runs: bool) -> "pd.DataFrame":
+    """The rows of a cell."""
+    cell, theory = cell_run.cell, theory_of(cell_run.cell)
     axes = {axis: cell.axes.get(axis, math.nan) for axis in AXES}
     values: dict[str, Any] = axes | {
         a: getattr(cell.schedule, a) for a in AXES if AXES[a].of == "schedule"
@@ -82,15 +82,15 @@ def _cell(pd: Any, entry: CellRun, name: str, curves: Curves, *, runs: bool) -> 
     if runs:
         return _runs(pd, head, curves, theory.curves)
     points = summary.points(cell, curves, theory, most=cell.generations)
-    found: dict[int, dict[str, float]] = {}
+    by_generation: dict[int, dict[str, float]] = {}
     for point in points:
-        found.setdefault(point.step, {})[column(point.key)] = point.value
+        by_generation.setdefault(point.step, {})[column(point.key)] = point.value
     rest = {
         column(point.key): point.value
         for point in summary.totals(cell, curves, theory)
         if not point.key.startswith("grid/")
     }
-    rows = [{**head, "generation": m, **found[m], **rest} for m in sorted(found)]
+    rows = [{**head, "generation": m, **by_generation[m], **rest} for m in sorted(by_generation)]
     return pd.DataFrame(rows)
 
 
@@ -106,6 +106,6 @@ def _runs(pd: Any, head: dict[str, Any], curves: Curves, exact: dict[str, Any]) 
             columns[column(name)] = values.ravel()
     for name in PER_RUN:
         columns[name] = np.repeat(curves[name], M)
-    for name, law in exact.items():
-        columns[column(name)] = np.tile(law, R)
+    for name, expected in exact.items():
+        columns[column(name)] = np.tile(expected, R)
     return pd.DataFrame(columns)

@@ -1,4 +1,4 @@
-"""How the cells of a kind of model are shown in tables, figures and pages; implemented by kinds."""
+"""How tables, figures and pages show the cells of a kind of model; each kind implements it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
@@ -10,34 +10,34 @@ from sweep.report.numbers import Number
 
 
 class Display(Protocol):
-    """What differs between the kinds of models wherever cells are shown."""
+    """Everything that differs between kinds of models where cells are shown."""
 
     columns: Sequence[str]
-    """Heads of the table for the terminal, the cell's name first."""
+    """Heads of the table for the terminal, the name of the cell first."""
     mlflow_columns: Sequence[str]
-    """Metrics in the list of runs of MLflow."""
+    """Metrics in MLflow's list of runs."""
     legend: str
-    """What the columns of the page mean."""
+    """Explanation of the columns of the page."""
     beside: str
-    """What stands next to the simulation in its table, such as ` and theory`."""
+    """Words for what the table of the page shows besides simulation, such as ` and theory`."""
     collapses: bool
-    """Whether collapse times, and shares of collapsed runs, are shown."""
+    """Whether collapse times and shares of collapsed runs are shown."""
     figure: str | None
-    """The figure of its sweeps, whatever their setting says; None: as it says."""
+    """The figure of its sweeps whatever their setting says; None to follow the setting."""
     last_colours: bool
-    """Whether its cells take their colours from the end of the palette, so that they differ from
-    those of another kind on the same chart."""
+    """Whether its cells take colours from the end of the palette, so that they differ from those of
+    another kind on the same chart."""
 
     def row(self, run: CellRun) -> Mapping[str, str]:
         """Column -> text of a finished cell, without its name."""
         ...
 
     def extra(self, run: CellRun) -> Mapping[str, str]:
-        """Head -> text of the last columns of the page."""
+        """Head -> text, for the last columns of the page."""
         ...
 
     def numbers(self, name: str, run: CellRun, runs: Sequence[CellRun]) -> list[Number]:
-        """The means of a finished cell that a verdict compares; runs: all of the sweep."""
+        """The means of a finished cell that a verdict compares; runs: all those of the sweep."""
         ...
 
     def initial(self, cell: Cell) -> str:
@@ -50,7 +50,7 @@ class Display(Protocol):
 
 
 def display_of(cells: Sequence[Cell]) -> Display:
-    """The display of the cells' kind of model; of several kinds, that of the statistical model."""
+    """The display of the cells' kind of model; for several kinds, that of the statistical model."""
     models = {cell.kind.model for cell in cells}
     model = models.pop() if len(models) == 1 else "statistical"
     return cast(Display, part(model, "display").DISPLAY)

@@ -29,23 +29,24 @@ PREVIEW = "preview.png"
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """What is drawn of a sweep."""
+    """The figures of a sweep, and the data of its charts."""
 
     files: list[Path] = field(default_factory=list)
     images: list[tuple[Path, str]] = field(default_factory=list)
-    """Each PNG with what it shows in words."""
+    """Each PNG, with what it shows in words."""
     chart: dict[str, Any] = field(default_factory=dict)
     """`charts.data`."""
 
 
-def draw(tracker: Tracker, parent: Run, entries: Sequence[CellRun], folder: Path) -> Drawn:
-    """Draw a sweep as its `figure` tag says, into the folder."""
+def draw(tracker: Tracker, parent: Run, cell_runs: Sequence[CellRun], folder: Path) -> Drawn:
+    """Draw a sweep into the folder, as its `figure` tag says."""
     name = parent.tags.get("experiment", "sweep")
     kind = parent.tags.get("figure", "curves")
     answers = answers_of(tracker, parent) if kind == "threshold" else []
     if answers:
         return _answers(tracker, parent, answers, name, folder)
-    return _cells(tracker, name, kind, [e for e in entries if e.run.status == "FINISHED"], folder)
+    done = [cell_run for cell_run in cell_runs if cell_run.run.status == "FINISHED"]
+    return _cells(tracker, name, kind, done, folder)
 
 
 def answers_of(tracker: Tracker, parent: Run) -> list[ThresholdResult]:
@@ -61,13 +62,13 @@ def answers_of(tracker: Tracker, parent: Run) -> list[ThresholdResult]:
 def _answers(
     tracker: Tracker, parent: Run, answers: Sequence[ThresholdResult], name: str, folder: Path
 ) -> Drawn:
-    """The figure of a threshold search, with the latest one of another model next to it."""
+    """Draw a threshold search, next to the latest one of another model."""
     others: list[ThresholdResult] = []
-    for row in tracker.runs(None):
-        if row.tags.get("figure") == "threshold" and row.id != parent.id and not others:
-            other = answers_of(tracker, row)
+    for run in tracker.runs(None):
+        if run.tags.get("figure") == "threshold" and run.id != parent.id and not others:
+            other = answers_of(tracker, run)
             if other and other[0].model != answers[0].model:
-                others = [o for o in other if o.criterion == answers[0].criterion]
+                others = [answer for answer in other if answer.criterion == answers[0].criterion]
     title = f"{name}: {threshold_table.shared(answers)}"
     figure = threshold.threshold_figure(answers, others, title)
     files = save(figure, folder, name)
@@ -83,13 +84,13 @@ def _answers(
 
 
 def _cells(tracker: Tracker, name: str, kind: str, done: Sequence[CellRun], folder: Path) -> Drawn:
-    """The figures of a sweep, and the data of its charts."""
+    """Draw the finished cells of a sweep, and prepare the data of its charts."""
     if not done:
         return Drawn()
-    display = display_of([entry.cell for entry in done])
+    display = display_of([cell_run.cell for cell_run in done])
     kind = display.figure or ("curves" if kind == "gpt" else kind)
     drawing = FIGURES.get(kind, FIGURES["curves"])
-    names, shared = labels.labels([e.cell for e in done])
+    names, shared = labels.labels([cell_run.cell for cell_run in done])
     picked = chosen(len(done), drawing.most or len(done))
     charted = thinning.shown(len(done))
     work = dict.fromkeys(picked, DEVIATION_WORK if drawing.deviation else 0)
@@ -106,12 +107,18 @@ def _cells(tracker: Tracker, name: str, kind: str, done: Sequence[CellRun], fold
     figure = drawing.draw(shown, title)
     files = save(figure, folder, name)
     preview(figure, folder / PREVIEW)
-    words = drawing.words.format(cells=_some([p.title for p in shown]), first=shown[0].title)
+    words = drawing.words.format(
+        cells=_some([curves.title for curves in shown]), first=shown[0].title
+    )
     images = [(files[0], f"{words}. The table has the numbers of the last generation.")]
-    alike = {series_name(e.cell) for e in done}
+    alike = {series_name(cell_run.cell) for cell_run in done}
     if len(done) > 1 and kind == "curves" and len(alike) <= len(COLOURS):
         title = f"{name}: generation {done[0].cell.generations}, all cells"
-        overview = overview_figure([e.cell for e in done], [e.run.metrics for e in done], title)
+        overview = overview_figure(
+            [cell_run.cell for cell_run in done],
+            [cell_run.run.metrics for cell_run in done],
+            title,
+        )
         files += save(overview, folder, f"{name}-overview")
         images.append((files[2], "sigma and deviation of the last generation against n"))
     data = charts.data([[loaded[i] for i in charted if i in loaded]], [""])
@@ -119,6 +126,6 @@ def _cells(tracker: Tracker, name: str, kind: str, done: Sequence[CellRun], fold
 
 
 def _some(names: Sequence[str]) -> str:
-    """The names, or the first of many."""
+    """The names, or the first eight of many."""
     rest = f" and {len(names) - 8} others" if len(names) > 8 else ""
     return ", ".join(names[:8]) + rest

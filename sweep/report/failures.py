@@ -1,4 +1,4 @@
-"""Where the logs of failed cells are: beside the report, whatever the store."""
+"""The logs of failed cells, saved next to the report whatever the store."""
 
 import contextlib
 import os
@@ -16,66 +16,70 @@ from sweep.tracking.grouped_runs import TRACEBACKS
 from sweep.tracking.uri import short
 
 FOLDER = "failed"
-"""Beside the report."""
+"""Folder of the logs, next to the report."""
 MOST = 10
-"""Failures that are told one by one."""
+"""Most failures that are listed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
     """A cell that did not finish."""
 
-    entry: CellRun
+    cell_run: CellRun
     log: Path | None
     """Its traceback as a file; None if the store has none."""
 
     @property
     def reason(self) -> str:
-        return self.entry.run.tags.get("error", self.entry.run.status)
+        return self.cell_run.run.tags.get("error", self.cell_run.run.status)
 
 
 def save(tracker: Tracker, built: Report) -> list[Failure]:
-    """The failed cells of a sweep; their tracebacks are copied out of the store."""
+    """Copy the tracebacks of failed cells out of the store; returns the failures."""
     folder = built.folder / FOLDER
-    shutil.rmtree(folder, ignore_errors=True)  # those of the last try
-    found = []
-    for entry in built.entries:
-        if entry.run.status == "FINISHED":
+    shutil.rmtree(folder, ignore_errors=True)  # logs of the last try
+    failures = []
+    for cell_run in built.cell_runs:
+        if cell_run.run.status == "FINISHED":
             continue
-        grouped = entry.run.curves.startswith("curves/")
-        artifact = f"{TRACEBACKS}/{entry.cell.id}.txt" if grouped else "traceback.txt"
+        grouped = cell_run.run.curves.startswith("curves/")
+        artifact = f"{TRACEBACKS}/{cell_run.cell.id}.txt" if grouped else "traceback.txt"
         log: Path | None = None
         with contextlib.suppress(FileNotFoundError):
             with tempfile.TemporaryDirectory() as scratch:
-                text = tracker.download_artifact(entry.run.id, artifact, Path(scratch)).read_text()
+                text = tracker.download_artifact(
+                    cell_run.run.id, artifact, Path(scratch)
+                ).read_text()
             folder.mkdir(parents=True, exist_ok=True)
-            log = folder / f"{entry.cell.id}.txt"
+            log = folder / f"{cell_run.cell.id}.txt"
             log.write_text(text)
-        found.append(Failure(entry=entry, log=log))
-    return found
+        failures.append(Failure(cell_run=cell_run, log=log))
+    return failures
 
 
 def lines(failed: list[Failure], cells: int, *, runs: bool) -> list[str]:
-    """What the user is told last; runs: whether the runs can be found in MLflow."""
+    """The last lines that the user reads; runs: whether the runs are in MLflow."""
     if not failed:
         return []
-    told = []
-    for one in failed[:MOST]:
-        told.append(f"FAILED  {one.entry.cell.name}: {one.reason}")
-        if one.log is not None:
-            told.append(f"  log   {short(one.log)}")
+    messages = []
+    for failure in failed[:MOST]:
+        messages.append(f"FAILED  {failure.cell_run.cell.name}: {failure.reason}")
+        if failure.log is not None:
+            messages.append(f"  log   {short(failure.log)}")
         if runs:
-            told.append(f"  run   {one.entry.run.id}")
+            messages.append(f"  run   {failure.cell_run.run.id}")
     if len(failed) > MOST:
-        logs = [one.log for one in failed if one.log is not None]
+        logs = [failure.log for failure in failed if failure.log is not None]
         where = f", in {short(logs[0].parent)}" if logs else ""
-        told.append(f"and {len(failed) - MOST} more{where}")
-    told.append(f"sweep: {len(failed)} of {cells} cells failed; the same command tries them again")
-    return told
+        messages.append(f"and {len(failed) - MOST} more{where}")
+    messages.append(
+        f"sweep: {len(failed)} of {cells} cells failed; the same command tries them again"
+    )
+    return messages
 
 
 def say(line: str) -> None:
-    """One line on stderr, wrapped; FAILED in red on a terminal, unless NO_COLOR is set."""
+    """Print a line on stderr, wrapped; FAILED in red on a terminal, unless NO_COLOR is set."""
     wrapped = textwrap.fill(
         line, 79, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )

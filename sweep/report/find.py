@@ -1,4 +1,4 @@
-"""The sweeps of a tracking store, and which of them somebody means."""
+"""The sweeps of a tracking store, and how users select among them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,38 +10,38 @@ from sweep.tracking.connect import connect
 from sweep.tracking.uri import redact
 
 MOST_SWEEPS = 8
-"""Sweeps of one page."""
+"""Most sweeps on one page."""
 
-Found = tuple[Tracker, Run]
-"""The run of a sweep, and the tracker that knows it."""
-Sweeps = Sequence[Found]
+StoredSweep = tuple[Tracker, Run]
+"""A tracker, and the run of a sweep that it stores."""
+Sweeps = Sequence[StoredSweep]
 
 
 def sweeps(uri: str, experiment: str = "") -> Sweeps:
-    """The sweeps of a store, of one MLflow experiment or of all. Raises StoreError."""
+    """The sweeps of one MLflow experiment, or of all in the store. Raises StoreError."""
     from sweep.tracking import mlflow_tracker
 
     store = Store(kind="mlflow", uri=uri, experiment="", state=Path())
     if not store.exists():
         raise StoreError(f"tracking.uri: there is no store at {redact(uri)}")
     mlflow_tracker.probe(uri)
-    found: list[tuple[Tracker, Run]] = []
+    of_store: list[tuple[Tracker, Run]] = []
     for name in [experiment] if experiment else mlflow_tracker.experiments(uri):
         tracker = connect(replace(store, experiment=name))
-        found += [(tracker, row) for row in tracker.runs(None)]
-    return found
+        of_store += [(tracker, run) for run in tracker.runs(None)]
+    return of_store
 
 
-def pick(found: Sweeps, asked: str) -> list[Found]:
-    """The sweeps that names of experiments, or beginnings of ids, between commas name.
+def pick(stored: Sweeps, asked: str) -> list[StoredSweep]:
+    """The sweeps that the user asked for: names of experiments, or beginnings of ids, with commas.
 
-    Of an experiment it is the latest; all are all, and nothing is the latest of all.
-    Of a sweep that was run anew, the latest run. Raises ConfigError.
+    An experiment stands for its latest sweep, "all" for all sweeps, and "" for the latest of all.
+    If a sweep was run again, its latest run counts. Raises ConfigError.
     """
-    latest = {row.key: (tracker, row) for tracker, row in sorted(found, key=_started)}
-    known = f"this store has: {', '.join(sorted(latest)[:10]) or 'none'}"
+    latest = {run.key: (tracker, run) for tracker, run in sorted(stored, key=_started)}
+    choices = f"this store has: {', '.join(sorted(latest)[:10]) or 'none'}"
     if not latest:
-        raise ConfigError(f"sweep: got {asked!r}; {known}")
+        raise ConfigError(f"sweep: got {asked!r}; {choices}")
     if asked == "":
         return [max(latest.values(), key=_started)]
     if asked == "all":
@@ -59,7 +59,7 @@ def pick(found: Sweeps, asked: str) -> list[Found]:
             continue
         matching = [key for key in latest if name and key.startswith(name)]
         if not matching:
-            raise ConfigError(f"sweep: got {name!r}; {known}")
+            raise ConfigError(f"sweep: got {name!r}; {choices}")
         if len(matching) > 1:
             raise ConfigError(
                 f"sweep: got {name!r}, which begins several: {', '.join(sorted(matching)[:10])}; "
@@ -68,16 +68,19 @@ def pick(found: Sweeps, asked: str) -> list[Found]:
         picked.append(latest[matching[0]])
     if len(picked) > MOST_SWEEPS:
         raise ConfigError(f"sweep: got {len(picked)} ids; allowed: up to {MOST_SWEEPS} on a page")
-    return list({row.key: (tracker, row) for tracker, row in picked}.values())
+    return list({run.key: (tracker, run) for tracker, run in picked}.values())
 
 
-def choose(asked: str, found: Sweeps) -> Found:
-    """The one sweep that is named; see `pick`. Raises ConfigError."""
-    picked = pick(found, asked)
+def choose(asked: str, stored: Sweeps) -> StoredSweep:
+    """The sweep that the user asked for, which must be a single one; see `pick`.
+
+    Raises ConfigError.
+    """
+    picked = pick(stored, asked)
     if len(picked) > 1:
         raise ConfigError(f"sweep: got {asked!r}, which names {len(picked)}; allowed: one")
     return picked[0]
 
 
-def _started(pair: Found) -> int:
+def _started(pair: StoredSweep) -> int:
     return pair[1].start_ms

@@ -1,4 +1,4 @@
-"""What the pages of MLflow show of a sweep: charts, colours, a note with what was found."""
+"""What the pages of MLflow show of a sweep: charts, colours, and a note with the results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,29 +14,29 @@ from sweep.tracking.base import Run, Tracker
 def display(
     tracker: Tracker,
     parent: Run,
-    entries: Sequence[CellRun],
+    cell_runs: Sequence[CellRun],
     *,
     purpose: str,
     commit: str,
     figure: str | None,
     verdicts: Sequence[str],
 ) -> str:
-    """Set up the pages; gives the path of the cells in charts, empty if the store has no pages.
+    """Set up the pages; returns the path of the charts, empty if the store has no pages.
 
-    figure: an artifact, for the note. verdicts: lines of it.
+    figure: an artifact that the note shows. verdicts: lines of the note.
     """
-    cells, view = [entry.cell for entry in entries], parent.id[:8]
-    grouped = any(len(Path(entry.run.curves).parts) > 1 for entry in entries)
-    metrics = {key for entry in entries for key in entry.run.metrics}
-    own = {view: mlflow_views.of_sweep(cells, metrics, parent.id, grouped=grouped)}
-    runs = tracker.arrange({**own, **mlflow_views.named(cells, metrics, parent.start_ms)})
-    own_colours = [] if grouped else mlflow_views.colours(cells, COLOURS)
-    for entry, colour in zip(entries, own_colours, strict=False):
-        if entry.run.tags.get("mlflow.runColor") != colour:
-            tracker.set_tags(entry.run.id, {"mlflow.runColor": colour})
+    cells, view = [cell_run.cell for cell_run in cell_runs], parent.id[:8]
+    grouped = any(len(Path(cell_run.run.curves).parts) > 1 for cell_run in cell_runs)
+    metrics = {key for cell_run in cell_runs for key in cell_run.run.metrics}
+    views = {view: mlflow_views.of_sweep(cells, metrics, parent.id, grouped=grouped)}
+    runs = tracker.arrange({**views, **mlflow_views.named(cells, metrics, parent.start_ms)})
+    cell_colours = [] if grouped else mlflow_views.colours(cells, COLOURS)
+    for cell_run, colour in zip(cell_runs, cell_colours, strict=False):
+        if cell_run.run.tags.get("mlflow.runColor") != colour:
+            tracker.set_tags(cell_run.run.id, {"mlflow.runColor": colour})
     text = note(
         purpose=purpose,
-        entries=entries,
+        cell_runs=cell_runs,
         figure=figure,
         run=parent.id,
         runs=runs,
@@ -51,17 +51,17 @@ def display(
 
 
 MOST_ROWS = 12
-"""Cells in the table of a note."""
+"""Most cells in the table of a note."""
 TRAINING = "?workflowType=machine_learning"
-"""Of every link: MLflow shows its pages for chat bots otherwise."""
+"""Ends every link: without it MLflow shows its pages for chat bots."""
 LONGEST = 2000
-"""Characters of a command; MLflow cuts a note at 8,000, unsaid."""
+"""Most characters of a command; MLflow silently cuts a note at 8,000."""
 
 
 def note(
     *,
     purpose: str,
-    entries: Sequence[CellRun],
+    cell_runs: Sequence[CellRun],
     figure: str | None,
     run: str,
     runs: str,
@@ -73,12 +73,12 @@ def note(
     """The note as Markdown.
 
     purpose: the question. verdicts: its answers, a line each. figure: an artifact, a PNG.
-    run: of the sweep. runs: path of the page of runs, see `Tracker.arrange`; empty if there is
-    none. view: key of the view of this sweep's cells.
+    run: id of the sweep's run. runs: path of the page of runs, see `Tracker.arrange`; empty if
+    there is none. view: key of the view of this sweep's cells.
     """
-    finished = sum(entry.run.status == "FINISHED" for entry in entries)
-    said = f"**{purpose}** {finished} of {len(entries)} cells finished."
-    parts = [said]
+    finished = sum(cell_run.run.status == "FINISHED" for cell_run in cell_runs)
+    answer = f"**{purpose}** {finished} of {len(cell_runs)} cells finished."
+    parts = [answer]
     if verdicts:
         parts.append("\n".join(f"- {line}" for line in verdicts[:MOST_ROWS]))
     if runs:
@@ -86,22 +86,22 @@ def note(
         links = [f"[all cells in charts, theory dashed]({link(runs, view)})"]
         links += [f"[{what}]({runs}/{run}/artifacts/{file}{TRAINING})" for what, file in files]
         parts.append(" · ".join(links))
-    parts.append(text_tables.markdown(entries, MOST_ROWS))
+    parts.append(text_tables.markdown(cell_runs, MOST_ROWS))
     if runs and figure:
         parts.append(f"![figure](get-artifact?path={quote(figure, safe='')}&run_id={run})")
     shown = command if len(command) <= LONGEST else f"{command[:LONGEST]} .. (config.yaml)"
     source = f", commit {commit}" if commit else ""
-    parts.append(f"Reproduce: `{shown}`, seed {entries[0].cell.seed}{source}")
+    parts.append(f"Reproduce: `{shown}`, seed {cell_runs[0].cell.seed}{source}")
     return "\n\n".join(parts)
 
 
 def description(purpose: str, runs: str) -> str:
-    """What stands above the runs of an experiment, as Markdown; runs: as of `note`."""
+    """The text above the runs of an experiment, in Markdown; runs: as for `note`."""
     if not runs:
         return purpose
     return " · ".join([purpose, *(f"[{title}]({link(runs, key)})" for key, title in NAMED.items())])
 
 
 def link(runs: str, view: str) -> str:
-    """Path of the charts of a view."""
+    """The path of the charts of a view."""
     return f"{runs}{TRAINING}&compareRunsMode=CHART&viewStateShareKey={view}"

@@ -1,8 +1,8 @@
-"""What the run list of MLflow opens with: which runs, columns and charts. Pure.
+"""The views of MLflow's run list: which runs, columns and charts it shows. Pure.
 
-MLflow keeps a view as a tag of the experiment, as its own button *Save view*
-writes it, and opens it from the list *Views* or by a link with its key. Without
-one, each metric has a chart of its own, theory and simulation apart.
+MLflow stores a view as a tag of the experiment, as its button *Save view* does, and
+opens it from the list *Views* or by a link with its key. Without a view, each metric
+has a separate chart, and theory is apart from simulation.
 """
 
 import base64
@@ -17,7 +17,7 @@ from sweep.cells.cell import Cell
 from sweep.report.display import display_of
 
 MOST_RUNS = 20
-"""Runs that charts show at first where there are more; a click shows all."""
+"""Most runs that charts show at first; a click shows all."""
 LINES = (
     ("sigma/mean", "sigma/exact"),
     ("deviation/mean", "deviation/exact"),
@@ -31,7 +31,7 @@ LINES = (
 """Metrics of each chart against the generation; MLflow dashes the second."""
 SHARES = ("collapsed/fraction", "distinct_n/8")
 SHARE = {"yMin": 0, "yMax": 1.05}
-"""Their range: MLflow writes small numbers as 0."""
+"""Range of the axis of shares, since MLflow writes small numbers as 0."""
 BARS = (("collapse_time/mean", "collapse_time/exact"),)
 ACROSS = ("sigma/mean", "deviation/mean", "collapse_time/mean")
 """Metrics whose last value is drawn against each axis that varies."""
@@ -43,9 +43,9 @@ NAMED = {
 
 
 def of_sweep(cells: Sequence[Cell], metrics: Set[str], run: str, *, grouped: bool = False) -> str:
-    """The view of one sweep's cells, which have these metrics.
+    """The view of a sweep's cells, which have these metrics.
 
-    run: of the sweep. grouped: see `sweep.tracking.grouped_runs`.
+    run: id of the sweep's run. grouped: see `sweep.tracking.grouped_runs`.
     """
     condition = f"tags.`mlflow.parentRunId` = '{run}'"
     return _packed(_state(cells, metrics, condition, across=grouped))
@@ -54,7 +54,7 @@ def of_sweep(cells: Sequence[Cell], metrics: Set[str], run: str, *, grouped: boo
 def named(cells: Sequence[Cell], metrics: Set[str], now_ms: int) -> dict[str, str]:
     """Key -> view of all cells of an experiment, for the list *Views*.
 
-    cells, metrics: of the latest sweep, which say what columns and charts there are.
+    cells, metrics: those of the latest sweep, which determine the columns and charts.
     """
     state = _state(cells, metrics, "tags.`sweep.kind` = 'cell'")
     views = {
@@ -71,10 +71,10 @@ def named(cells: Sequence[Cell], metrics: Set[str], now_ms: int) -> dict[str, st
 
 
 def colours(cells: Sequence[Cell], palette: Sequence[str]) -> list[str]:
-    """A colour of each cell, all different; none if there are too many cells.
+    """A colour for each cell, all different; empty if there are too many cells.
 
-    MLflow's own repeat within nine runs. GPT cells take them from the other end, so that
-    both models can stand on one chart.
+    MLflow's default colours repeat within nine runs. GPT cells take theirs from the other end,
+    so that both models can share a chart.
     """
     order = palette[::-1] if display_of(cells).last_colours else palette
     return list(order[: len(cells)]) if len(cells) <= len(order) else []
@@ -83,14 +83,14 @@ def colours(cells: Sequence[Cell], palette: Sequence[str]) -> list[str]:
 def _state(
     cells: Sequence[Cell], metrics: Set[str], condition: str, *, across: bool = False
 ) -> dict[str, Any]:
-    """A view as MLflow's run list holds it; across: the step is n, not the generation."""
+    """A view as MLflow's run list stores it; across: the step is n, not the generation."""
     varying = [a for a in AXES if len({c.axes[a] for c in cells if a in c.axes}) > 1]
     mixed = across or not varying or len({cell.schedule.name for cell in cells}) > 1
     params = ["schedule", *(a for a in AXES if any(a in cell.axes for cell in cells))]
     columns = display_of(cells).mlflow_columns
     return {
         "searchFilter": condition,
-        # A sort by anything but the date lists cells without their sweep around them.
+        # Sorted by anything but the date, cells are listed without their sweep around them.
         "orderByKey": "params.`schedule`" if mixed else f"metrics.`grid/{varying[0]}`",
         "orderByAsc": True,
         "startTime": "ALL",
@@ -123,7 +123,7 @@ def _grouped(state: dict[str, Any], *params: str) -> dict[str, Any]:
 
 
 def _charts(metrics: Set[str], varying: Sequence[str], steps_are: str) -> dict[str, Any]:
-    """Our charts in two open sections, and the rest of MLflow's in closed ones."""
+    """Our charts in two open sections, and MLflow's other charts in closed ones."""
     taken = {keys[0] for keys in (*LINES, *BARS)}
     prefixes = sorted({key.rpartition("/")[0] for key in metrics - taken} - {""})
     steps = _section(f"Against {steps_are}", display=True)
@@ -177,6 +177,6 @@ def _name_id(name: str) -> str:
 
 
 def _packed(state: dict[str, Any]) -> str:
-    """As MLflow packs it: a tag of an experiment has room for 20,000 characters."""
+    """A view packed as MLflow does: a tag of an experiment holds 20,000 characters."""
     squeezed = zlib.compress(json.dumps(state).encode(), 9)
     return f"deflate;{base64.b64encode(squeezed).decode()}"

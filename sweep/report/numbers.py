@@ -15,22 +15,22 @@ class Number:
     """A mean over the runs of a cell, and what it is compared with."""
 
     id: str
-    """The cell's."""
+    """Id of the cell."""
     cell: str
-    """Its label."""
+    """Label of the cell."""
     quantity: str
     """sigma, deviation or time."""
     symbol: str
-    """As in sigma_50."""
+    """Name with the generation, such as sigma_50."""
     mean: float
     se: float | None
     """Standard error; None for one run."""
     freedom: int
     """Degrees of freedom of the standard error."""
     exact: float | None = None
-    """What theory says of a cell; absent where no law is known."""
+    """Value by theory; None where no theory applies."""
     control: "Number | None" = None
-    """The same of the arm that sees fresh real data; GPT only."""
+    """The same number of the arm that sees fresh real data; GPT only."""
     normal: bool = True
     """Whether enough runs differ for a z."""
     contexts: bool = False
@@ -42,7 +42,7 @@ class Number:
 
     @cached_property
     def z(self) -> float | None:
-        """None without reference or spread."""
+        """Distance from the reference in standard errors; None without reference or spread."""
         if self.reference is None or self.se is None or not self.normal:
             return None
         se = math.hypot(self.se, (self.control.se or 0.0) if self.control else 0.0)

@@ -1,4 +1,4 @@
-"""Tables: what a sweep found, for an 80-column terminal and as CSV."""
+"""Tables of the results of a sweep: for an 80-column terminal, in Markdown and as CSV."""
 
 import csv
 import io
@@ -12,16 +12,16 @@ from sweep.report.display import display_of
 
 
 def row_of(run: CellRun, heads: Sequence[str]) -> dict[str, str]:
-    """One line of the table, by column, as text; without the name of the cell."""
+    """A line of the table as text, by column, without the name of the cell."""
     if run.run.status != "FINISHED":
         return dict.fromkeys(heads[1:], "") | {heads[1]: run.run.status}
     shown = display_of([run.cell]).row(run)
     return {head: shown.get(head, "-") for head in heads[1:]}
 
 
-def text(entries: Sequence[CellRun], width: int = 80) -> str:
+def text(cell_runs: Sequence[CellRun], width: int = 80) -> str:
     """The table for the terminal, at most `width` columns wide."""
-    shared, rows = _rows(entries)
+    shared, rows = _rows(cell_runs)
     lines = [f"In every cell: {shared}"] if shared else []
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     spare = width - sum(widths[1:]) - 2 * (len(widths) - 1)
@@ -32,31 +32,31 @@ def text(entries: Sequence[CellRun], width: int = 80) -> str:
     )
     rule = "-" * min(width, sum(widths) + 2 * (len(widths) - 1))
     lines += [heads, rule, *body]
-    return "\n".join([*lines, *_cut(len(rows) - 1, len(entries))])
+    return "\n".join([*lines, *_cut(len(rows) - 1, len(cell_runs))])
 
 
-def markdown(entries: Sequence[CellRun], most: int) -> str:
-    """The table for a page in Markdown, of at most so many cells.
+def markdown(cell_runs: Sequence[CellRun], most: int) -> str:
+    """The table in Markdown, of at most `most` cells.
 
-    Wide spaces stand before the columns, since MLflow drops all style.
+    Columns are set apart by wide spaces, since MLflow drops all style.
     """
-    shared, rows = _rows(entries, most)
+    shared, rows = _rows(cell_runs, most)
     lines = [f"In every cell: {shared}", ""] if shared else []
     body = ["| " + " | &emsp;".join(row) + " |" for row in rows]
     lines += [body[0], "|" + "---|" * len(rows[0]), *body[1:]]
-    cut = _cut(len(rows) - 1, len(entries))
+    cut = _cut(len(rows) - 1, len(cell_runs))
     return "\n".join([*lines, *([""] if cut else []), *cut])
 
 
-def _rows(entries: Sequence[CellRun], most: int = MOST_ROWS) -> tuple[str, list[list[str]]]:
-    """What all cells share, and the table, heads first, of the cells that are shown."""
-    cells = [entry.cell for entry in entries]
+def _rows(cell_runs: Sequence[CellRun], most: int = MOST_ROWS) -> tuple[str, list[list[str]]]:
+    """What all cells share, and the table of the cells that are shown, heads first."""
+    cells = [cell_run.cell for cell_run in cell_runs]
     names, shared = labels(cells)
     horizons = sorted({cell.generations for cell in cells})
     heads = display_of(cells).columns
     rows = [list(heads)]
-    for i in shown(len(entries), most):
-        rows.append([names[i], *row_of(entries[i], heads).values()])
+    for i in shown(len(cell_runs), most):
+        rows.append([names[i], *row_of(cell_runs[i], heads).values()])
     rows[0][1] += f"_{horizons[0]}" if len(horizons) == 1 else "_M"
     return shared, rows
 
@@ -66,21 +66,22 @@ def _cut(visible: int, count: int) -> list[str]:
     return [cut] if visible < count else []
 
 
-def csv_text(entries: Sequence[CellRun]) -> str:
-    """All cells with their parameters, status and last metrics, one line each."""
-    params = _union(entry.run.params for entry in entries)
+def csv_text(cell_runs: Sequence[CellRun]) -> str:
+    """All cells with their parameters, status and last metrics, a line each."""
+    params = _union(cell_run.run.params for cell_run in cell_runs)
     metrics = _union(
-        [key for key in entry.run.metrics if not key.startswith("grid/")] for entry in entries
+        [key for key in cell_run.run.metrics if not key.startswith("grid/")]
+        for cell_run in cell_runs
     )
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*params, "status", *metrics])
-    for entry in entries:
+    for cell_run in cell_runs:
         writer.writerow(
             [
-                *(entry.run.params.get(key, "") for key in params),
-                entry.run.status,
-                *(entry.run.metrics.get(key, "") for key in metrics),
+                *(cell_run.run.params.get(key, "") for key in params),
+                cell_run.run.status,
+                *(cell_run.run.metrics.get(key, "") for key in metrics),
             ]
         )
     return buffer.getvalue()

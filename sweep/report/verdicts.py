@@ -1,13 +1,13 @@
-"""What a simulation says against theory, or a GPT against its control, in numbers and words.
+"""Simulations compared with theory, and GPTs with their control, in numbers and words.
 
     z    (mean - reference) / standard error
     R    replicates
 
-The standard error is an estimate from the same runs. So z is held against
-Student's t of R - 1 degrees of freedom, which is right while means over runs are
-about normal. Where they cannot be, since all runs but a few have the same value,
-there is no z. Skewed values over few runs still pass too often: of 400 sweeps
-without any error 0 to 3 differed at R = 100, and 0 to 9 at R = 20, instead of 0.4.
+The standard error is estimated from the same runs, so z is compared with Student's t
+of R - 1 degrees of freedom, which is right while means over runs are about normal.
+Where they cannot be, since all runs but a few have the same value, there is no z.
+Skewed values over few runs still exceed the limit too often: of 400 sweeps without
+any error, 0 to 3 differed at R = 100 and 0 to 9 at R = 20, instead of 0.4.
 """
 
 import math
@@ -21,18 +21,18 @@ from sweep.report.display import display_of
 from sweep.report.numbers import LEVEL, Number
 
 MOST_LINES = 12
-"""Most comparisons that are told one by one; beyond, those with the largest |z|."""
+"""Most comparisons that are listed; of more, those with the largest |z|."""
 
 
-def numbers(entries: Sequence[CellRun]) -> list[Number]:
-    """Every mean that has a name in theory, cell by cell; a cell that has not finished has none."""
-    names, _ = labels([entry.cell for entry in entries]) if entries else ([], "")
-    found: list[Number] = []
-    for name, entry in zip(names, entries, strict=True):
-        if entry.run.status != "FINISHED":
+def numbers(cell_runs: Sequence[CellRun]) -> list[Number]:
+    """Every mean that has a name in theory, cell by cell; unfinished cells have none."""
+    names, _ = labels([cell_run.cell for cell_run in cell_runs]) if cell_runs else ([], "")
+    compared: list[Number] = []
+    for name, cell_run in zip(names, cell_runs, strict=True):
+        if cell_run.run.status != "FINISHED":
             continue
-        found += display_of([entry.cell]).numbers(name, entry, entries)
-    return found
+        compared += display_of([cell_run.cell]).numbers(name, cell_run, cell_runs)
+    return compared
 
 
 def about(value: float, se: float | None, plus_minus: str = " +- ") -> str:
@@ -43,78 +43,79 @@ def about(value: float, se: float | None, plus_minus: str = " +- ") -> str:
 
 
 def rounded(value: float, se: float | None) -> str:
-    """A number to two digits of its standard error, or to four digits without one."""
+    """A number to two digits of its standard error, or to four digits if there is none."""
     if not se:
         return f"{value:.4g}"
     return f"{value:.{max(0, 1 - math.floor(math.log10(se)))}f}"
 
 
 def line(number: Number) -> str:
-    """One comparison in words."""
-    own = f"{number.cell}: {number.symbol} = {about(number.mean, number.se)}"
+    """A comparison in words."""
+    words = f"{number.cell}: {number.symbol} = {about(number.mean, number.se)}"
     if number.control is not None:
         apart = number.mean - number.control.mean
         error = about(number.control.mean, number.control.se)
-        way = "beyond" if apart >= 0 else "short of"
-        own += f", {way} the control ({error}) by {rounded(abs(apart), number.se)}"
+        side = "above" if apart >= 0 else "below"
+        words += f", {side} the control ({error}) by {rounded(abs(apart), number.se)}"
     elif number.exact is not None:
-        own += f", exact {rounded(number.exact, number.se)}"
+        words += f", exact {rounded(number.exact, number.se)}"
     if number.z is not None:
-        return f"{own} (z = {number.z:z.1f})"
+        return f"{words} (z = {number.z:z.1f})"
     if number.reference is None:
-        return own
+        return words
     why = "one run" if number.se is None else "no spread" if number.normal else "few runs differ"
-    return f"{own} ({why}: no z)"
+    return f"{words} ({why}: no z)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the numbers of a sweep say."""
+    """The numbers of a sweep, compared."""
 
     numbers: list[Number]
-    """All of them, cell by cell."""
+    """All numbers, cell by cell."""
     overall: list[str]
     """A line over all comparisons with theory, and one over those with a control."""
     lines: list[str]
-    """The comparisons in words; of many those with the largest |z|."""
+    """The comparisons in words; of many, those with the largest |z|."""
     more: int
-    """How many comparisons are not told in `lines`."""
+    """How many comparisons `lines` leaves out."""
     odd: list[Number]
-    """Those that differ from theory by more than chance; a GPT may differ from its control."""
+    """Numbers that differ from theory by more than chance; a GPT may differ from its control."""
 
 
-def judge(entries: Sequence[CellRun]) -> Verdict:
+def judge(cell_runs: Sequence[CellRun]) -> Verdict:
     """Compare the last generation of the cells with theory, or with their control."""
-    found = numbers(entries)
-    told = [number for number in found if number.reference is not None]
-    count = len(told)
+    every = numbers(cell_runs)
+    compared = [number for number in every if number.reference is not None]
+    count = len(compared)
     if count > MOST_LINES:
-        told = sorted(told, key=lambda number: -abs(number.z or 0.0))[:MOST_LINES]
-    theory, arms = _judged(found)
+        compared = sorted(compared, key=lambda number: -abs(number.z or 0.0))[:MOST_LINES]
+    theory, arms = _judged(every)
     return Verdict(
-        numbers=found,
+        numbers=every,
         overall=[*_over_theory(theory), *_over_control(arms)],
-        lines=[line(number) for number in told],
-        more=count - len(told),
+        lines=[line(number) for number in compared],
+        more=count - len(compared),
         odd=surprising(theory),
     )
 
 
-def text(entries: Sequence[CellRun], width: int = 80) -> str:
-    """A few lines for the terminal; nothing where nothing can be compared."""
-    verdict = judge(entries)
-    told = list(verdict.overall)
+def text(cell_runs: Sequence[CellRun], width: int = 80) -> str:
+    """A few lines for the terminal; empty where nothing can be compared."""
+    verdict = judge(cell_runs)
+    lines = list(verdict.overall)
     for kind in _judged(verdict.numbers):
         off = sorted(surprising(kind), key=lambda number: -abs(number.z or 0.0))
-        told += [f"  {line(number)}" for number in off[:3] or largest(kind)]
+        lines += [f"  {line(number)}" for number in off[:3] or largest(kind)]
     return "\n".join(
-        textwrap.fill(one, width, subsequent_indent="    ", break_on_hyphens=False) for one in told
+        textwrap.fill(unwrapped, width, subsequent_indent="    ", break_on_hyphens=False)
+        for unwrapped in lines
     )
 
 
-def _judged(found: Sequence[Number]) -> tuple[list[Number], list[Number]]:
+def _judged(numbers: Sequence[Number]) -> tuple[list[Number], list[Number]]:
     """The numbers that have a z: against theory, and against a control."""
-    judged = [number for number in found if number.z is not None]
+    judged = [number for number in numbers if number.z is not None]
     return [n for n in judged if n.control is None], [n for n in judged if n.control is not None]
 
 
@@ -137,30 +138,30 @@ def _over_control(judged: Sequence[Number]) -> list[str]:
         f"{arm.cell} {_place(arm, arm in far)}"
         for arm in sorted(judged, key=lambda number: -abs(number.z or 0.0))[:MOST_LINES]
     ]
-    told = [f"Control: {', '.join(words)}; {_chance(worst, judged)}"]
+    lines = [f"Control: {', '.join(words)}; {_chance(worst, judged)}"]
     if any(arm.contexts for arm in judged):
-        told.append("One run of each: errors are over contexts alone; more runs would say more.")
-    return told
+        lines.append("One run each: errors cover only the contexts; more runs would say more.")
+    return lines
 
 
 def _chance(worst: Number, judged: Sequence[Number]) -> str:
-    """The rule, as it holds if means are normal."""
+    """The limit of |z|, as it holds if means are normal."""
     return f"normal means pass {worst.limit(len(judged)):.1f} in 1 of {1 / LEVEL:,.0f} sweeps"
 
 
 def _place(arm: Number, far: bool) -> str:
     if not far:
-        return "does not leave it"
-    return "ends beyond it" if (arm.z or 0.0) > 0 else "ends short of it"
+        return "does not differ from it"
+    return "ends above it" if (arm.z or 0.0) > 0 else "ends below it"
 
 
 def largest(judged: Sequence[Number]) -> list[Number]:
-    """The one farthest out, by what chance would give it, of those with a z."""
+    """The number farthest out relative to what chance gives, as a list; all must have a z."""
     count = len(judged)
     return sorted(judged, key=lambda number: -abs(number.z or 0.0) / number.limit(count))[:1]
 
 
 def surprising(judged: Sequence[Number]) -> list[Number]:
-    """Those beyond what chance gives, of those with a z."""
+    """The numbers farther out than chance gives; all must have a z."""
     count = len(judged)
     return [number for number in judged if abs(number.z or 0.0) > number.limit(count)]

@@ -81,7 +81,7 @@ def test_it_is_reported(store: Path, tmp_path: Path, experiment: str) -> None:
     built = report.rebuild(
         report.OPTIONS | {"sweep": experiment, "tracking.uri": uri, "output": str(tmp_path)}
     )
-    assert len(built.entries) == CELLS[experiment]
+    assert len(built.cell_runs) == CELLS[experiment]
     table = (built.folder / "summary.csv").read_text()
     new = {row["cell"]: row for row in csv.DictReader(io.StringIO(table))}
     rows = list(csv.DictReader(io.StringIO(old)))

@@ -7,7 +7,7 @@ from typing import TypeVar
 from sweep.cells.workspace import Workspace
 from sweep.grid import corpus
 from sweep.grid.expand import expand
-from sweep.report.cell_runs import CellRun, cell_runs
+from sweep.report.cell_runs import CellRun, sorted_cell_runs
 from sweep.tracking.base import RunSpec
 from sweep.tracking.folder_tracker import FolderTracker
 from sweep.trial.upload import UploadTarget
@@ -48,6 +48,6 @@ def ran(folder: Path, *overrides: str) -> tuple[FolderTracker, list[CellRun]]:
     if text := corpus.fetch(config):
         corpus.keep(job.workspace.shared, text)
     list(run_cells(expand(config, text)[0], job, tracker))
-    entries = cell_runs(tracker.runs(parent))
+    entries = sorted_cell_runs(tracker.runs(parent))
     assert {entry.run.status for entry in entries} == {"FINISHED"}
     return tracker, entries

@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def collapse_time_figure(panels: Sequence[CellCurves], title: str) -> "Figure":
-    """p(0) over the mean of T against n, a column for each initial law (figure 2)."""
+def collapse_time_figure(cells: Sequence[CellCurves], title: str) -> "Figure":
+    """p(0) over the mean of T against n, a column for each initial distribution (figure 2)."""
     from matplotlib.figure import Figure
 
-    sources = list(dict.fromkeys(panel.cell.source for panel in panels))
+    sources = list(dict.fromkeys(cell.cell.source for cell in cells))
     figure = Figure(figsize=(3.3 * len(sources) + 0.7, 5.6), layout="constrained")
     grid = figure.subplots(2, len(sources), sharey="row", squeeze=False)
     for column, source in enumerate(sources):
-        own = sorted(
-            (panel for panel in panels if panel.cell.source == source),
-            key=lambda panel: panel.cell.schedule.n or 0,
+        members = sorted(
+            (cell for cell in cells if cell.cell.source == source),
+            key=lambda cell: cell.cell.schedule.n or 0,
         )
         top, axes = grid[:, column]
-        draw_initial(top, own[0])
+        draw_initial(top, members[0])
         top.set_title(
             rf"$S_0={source.concentration:.4g}$, $\tilde s={source.support}$", fontsize=10
         )
-        done = [panel for panel in own if (panel.curves["collapse_time"] > 0).all()]
-        times = [mean_and_error(panel.curves["collapse_time"]) for panel in done]
+        done = [cell for cell in members if (cell.curves["collapse_time"] > 0).all()]
+        times = [mean_and_error(cell.curves["collapse_time"]) for cell in done]
         draw.draw_points(
             axes,
-            [panel.cell.schedule.n or 0 for panel in done],
+            [cell.cell.schedule.n or 0 for cell in done],
             [float(mean) for mean, _ in times],
             [math.nan if error is None else float(error) for _, error in times],
             k=1,
@@ -47,7 +47,9 @@ def collapse_time_figure(panels: Sequence[CellCurves], title: str) -> "Figure":
         for kind in ("exact", "lower"):
             key = f"collapse_time/{kind}"
             line = [
-                (p.cell.schedule.n, p.theory.values[key]) for p in own if key in p.theory.values
+                (cell.cell.schedule.n, cell.theory.values[key])
+                for cell in members
+                if key in cell.theory.values
             ]
             if line:
                 x, values = zip(*line, strict=True)
@@ -64,14 +66,14 @@ def collapse_time_figure(panels: Sequence[CellCurves], title: str) -> "Figure":
 
 
 def series_name(cell: Cell) -> str:
-    """What a cell is called apart from its n."""
+    """The name of a cell without its n."""
     return " ".join(word for word in cell.name.split(" ") if not word.startswith("n="))
 
 
 def overview_figure(
     cells: Sequence[Cell], metrics: Sequence[Mapping[str, float]], title: str
 ) -> "Figure":
-    """All cells at the last generation against n, a marker for each `series_name`.
+    """All cells at the last generation against n, with a marker for each `series_name`.
 
     Bars are two standard errors of the mean; dashes are exact.
     """

@@ -1,6 +1,6 @@
-"""What is drawn on axes, readable in print and by the colour-blind.
+"""The elements that figures draw on axes, readable in print and by the colour-blind.
 
-Colours are Okabe and Ito's, and every line also differs in width, dash or marker.
+The colours are Okabe and Ito's, and lines also differ in width, dash or marker.
 Exact is dashed, bounds are dotted.
 """
 
@@ -49,21 +49,21 @@ LABELS = {
     "T": "share of runs",
     "n": "samples per generation $n$",
 }
-"""Quantity or axis -> what stands along it."""
+"""Quantity or axis -> its label."""
 MOST_TICKS = 8
-"""Most values of an axis of the grid that are written along it."""
+"""Most values of an axis of the grid that are labelled."""
 LEGEND_ROW = 0.19
-"""Height of a row of names in inches."""
+"""Height of a row of the legend in inches."""
 
 
 def look(k: int) -> dict[str, Any]:
-    """Colour and marker of the k-th of several cells, different for a hundred of them."""
+    """The colour and marker of the k-th cell, different for up to a hundred cells."""
     colour, turn = k % len(COLOURS), k // len(COLOURS)
     return {"color": COLOURS[colour], "marker": MARKERS[(colour + turn) % len(MARKERS)]}
 
 
 def draw_series(axes: "Axes", series: Series) -> None:
-    """A cell alone: each run faint, their mean and band, and what theory says."""
+    """Draw a single cell: each run faint, their mean and band, and theory."""
     m = series.generations
     dot = "o" if len(m) == 1 else ""
     if series.runs is not None:
@@ -86,7 +86,7 @@ def draw_series(axes: "Axes", series: Series) -> None:
 
 
 def draw_together(axes: "Axes", cells: Sequence[tuple[str, Series]], label: str) -> None:
-    """The means of several cells, by name, with what is exact in black, and a level they share."""
+    """Draw the means of several cells by name, exact values in black, and a level they share."""
     for k, (name, series) in enumerate(cells):
         m = series.generations
         every = max(1, len(m) // 12)
@@ -111,11 +111,11 @@ def draw_theory(
     colour: str | None = None,
     lw: float = 1.8,
 ) -> None:
-    """A line of `THEORY`; a single point is a dash."""
-    own, dash, name = THEORY[kind]
+    """Draw a line of `THEORY`; a single point becomes a dash."""
+    default, dash, name = THEORY[kind]
     lonely = np.isfinite(np.asarray(values, dtype=np.float64)).sum() == 1
     axes.plot(
-        x, values, color=colour or own, lw=lw, ls=dash, marker="_" if lonely else "", ms=16,
+        x, values, color=colour or default, lw=lw, ls=dash, marker="_" if lonely else "", ms=16,
         mew=1.8, zorder=4, label=name,
     )  # fmt: skip
 
@@ -130,7 +130,7 @@ def draw_points(
     name: str = "",
     joined: bool = False,
 ) -> None:
-    """Means in the k-th colour, with bars of two standard errors, where there are any."""
+    """Draw means in the k-th colour, with bars of two standard errors if there are any."""
     bars = None if error is None else 2 * np.nan_to_num(np.asarray(error, dtype=np.float64))
     axes.errorbar(
         x, mean, yerr=bars, **look(k), ls="-" if joined else "", lw=1.4, ms=5, capsize=2,
@@ -139,12 +139,12 @@ def draw_points(
 
 
 def draw_level(axes: "Axes", name: str, value: float) -> None:
-    """A level across the axes: no curve, no law."""
+    """Draw a level across the axes; it is neither a curve nor theory."""
     axes.axhline(value, color="0.4", lw=1.2, ls=(0, (6, 2, 1, 2)), label=name)
 
 
 def generation_axis(axes: "Axes", last: int) -> None:
-    """Generations 1 to `last`, with room for the markers at both ends."""
+    """Set the x axis to generations 1 to `last`, with room for markers at both ends."""
     room = 0.02 * (last - 1) if last > 1 else 0.5
     axes.set_xlim(1 - min(room, 0.5), last + room)  # without generation 0
     whole_ticks(axes)
@@ -152,7 +152,7 @@ def generation_axis(axes: "Axes", last: int) -> None:
 
 
 def whole_ticks(axes: "Axes") -> None:
-    """Whole numbers along the x axis."""
+    """Put whole numbers along the x axis."""
     from matplotlib.ticker import MaxNLocator
 
     locator = MaxNLocator(nbins="auto", integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
@@ -160,7 +160,7 @@ def whole_ticks(axes: "Axes") -> None:
 
 
 def grid_axis(axes: "Axes", name: str, values: Sequence[float], *, log: bool) -> None:
-    """An axis of the grid; where it is logarithmic, or one value, these values stand along it."""
+    """Set the x axis to an axis of the grid; if logarithmic or a single value, label `values`."""
     axes.set_xlabel(LABELS.get(name, name))
     if log:
         axes.set_xscale("log")
@@ -172,9 +172,9 @@ def grid_axis(axes: "Axes", name: str, values: Sequence[float], *, log: bool) ->
 
 
 def from_zero(axes: "Axes") -> None:
-    """From zero to above all that was drawn, here and on axes that share the scale.
+    """Set the y axis from zero to above everything drawn here or on axes that share the scale.
 
-    To 1 where all is as good as zero, such as a probability of 1e-59.
+    It ends at 1 if everything is practically zero, such as a probability of 1e-59.
     """
     tops = [other.dataLim.y1 for other in axes.get_shared_y_axes().get_siblings(axes)]
     top = max((y for y in tops if np.isfinite(y)), default=0.0)
@@ -182,21 +182,21 @@ def from_zero(axes: "Axes") -> None:
 
 
 def style(axes: "Axes") -> None:
-    """A light grid and no box."""
+    """Give the axes a light grid and no box."""
     axes.grid(color="0.9", lw=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def legend(figure: "Figure", ncols: int = 3) -> None:
-    """What all axes of the figure hold, each name once, below them; theory after simulation.
+    """Put a legend below all axes of the figure, each name once, theory after simulation.
 
-    Theory in the colours of several cells is black here: its dash says what it is.
-    A figure grows with its names, so that they leave room for the axes.
+    Theory drawn in the colours of several cells is black here, identified by its dash.
+    The figure grows with the number of names, to leave room for the axes.
     """
     from matplotlib.lines import Line2D
 
-    handles: dict[tuple[str, int], Any] = {}  # cells of one name have an entry each
+    handles: dict[tuple[str, int], Any] = {}  # cells of the same name have an entry each
     theory: dict[str, set[str]] = {name: set() for _, _, name in THEORY.values()}
     for axes in figure.axes:
         seen: Counter[str] = Counter()

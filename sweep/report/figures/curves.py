@@ -1,4 +1,4 @@
-"""Figures of curves against the generation: simulation with theory drawn over it."""
+"""Figures of curves against the generation, with theory drawn over simulation."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -22,19 +22,19 @@ ROWS = {
     "initial": ("p0", "sigma", "deviation"),
     "windows": ("sigma", "deviation", "T"),
 }
-"""Kind of figure -> what is drawn of each cell, from top to bottom."""
+"""Kind of figure -> the panels of each cell, from top to bottom."""
 
 
-def curves_figure(panels: Sequence[CellCurves], title: str, rows: Sequence[str]) -> "Figure":
+def curves_figure(cells: Sequence[CellCurves], title: str, rows: Sequence[str]) -> "Figure":
     """A column for each cell, a row for each of `rows`.
 
-    Each run faint, their mean, the band between their 5% and 95% quantiles,
-    and what theory says.
+    A panel shows each run faintly, their mean, the band between their 5% and 95% quantiles,
+    and theory.
     """
     from matplotlib.figure import Figure
 
     def panel(axes: "Axes", index: int, name: str) -> None:
-        cell = panels[index]
+        cell = cells[index]
         if name == "p0":
             draw_initial(axes, cell)
         elif name == "T":
@@ -45,40 +45,40 @@ def curves_figure(panels: Sequence[CellCurves], title: str, rows: Sequence[str])
 
     figure = Figure(layout="constrained")
     figure.suptitle(title, fontsize=12)
-    draw_panels(figure, [panel.title for panel in panels], rows, panel)
+    draw_panels(figure, [cell.title for cell in cells], rows, panel)
     return figure
 
 
-def schedules_figure(panels: Sequence[CellCurves], title: str) -> "Figure":
-    """The means of all cells on the same axes, sigma and deviation; exact dashed."""
+def schedules_figure(cells: Sequence[CellCurves], title: str) -> "Figure":
+    """The means of all cells on the same axes, for sigma and deviation; exact is dashed."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 5.2), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("sigma", "deviation"), strict=True):
-        cells = [(panel.title, _series(panel, name)) for panel in panels]
-        draw.draw_together(axes, [(t, s) for t, s in cells if s is not None], LABELS[name])
+        drawn = [(cell.title, series) for cell in cells if (series := _series(cell, name))]
+        draw.draw_together(axes, drawn, LABELS[name])
     figure.suptitle(title, fontsize=12)
     draw.legend(figure)
     return figure
 
 
-def draw_initial(axes: "Axes", panel: CellCurves) -> None:
-    """p(0) over all tokens, probabilities in log scale."""
-    p = panel.cell.source.probabilities()
+def draw_initial(axes: "Axes", cell: CellCurves) -> None:
+    """Draw p(0) over all tokens, on a log scale."""
+    p = cell.cell.source.probabilities()
     axes.bar(np.arange(1, len(p) + 1), p, width=1.0, color=EXACT, log=True)
-    axes.set_xlim(0, panel.cell.source.s)
+    axes.set_xlim(0, cell.cell.source.s)
     axes.set_xlabel("token")
     draw.style(axes)
 
 
-def _series(panel: CellCurves, name: str, *, spread: bool = False) -> Series | None:
-    return series_of(panel, name, generations_of(panel, MOST_POINTS), spread=spread)
+def _series(cell: CellCurves, name: str, *, spread: bool = False) -> Series | None:
+    return series_of(cell, name, generations_of(cell, MOST_POINTS), spread=spread)
 
 
-def _draw_times(axes: "Axes", panel: CellCurves) -> None:
-    """The histogram of T, its mean, and its exact law; runs that outlast M are named."""
-    T = panel.curves["collapse_time"]
-    M = panel.cell.generations
+def _draw_times(axes: "Axes", cell: CellCurves) -> None:
+    """Draw the histogram of T, its mean and its exact law; say how many runs outlast M."""
+    T = cell.curves["collapse_time"]
+    M = cell.cell.generations
     reached = T[T > 0]
     axes.set_xlabel("collapse time $T$")
     axes.set_xlim(0, M)
@@ -87,8 +87,8 @@ def _draw_times(axes: "Axes", panel: CellCurves) -> None:
         axes.hist(reached, bins=list(edges), weights=np.full(len(reached), 1 / len(T)), color=RUN)
         if len(reached) == len(T):
             axes.axvline(float(reached.mean()), color=MEAN, lw=2.2)
-    if "collapsed/exact" in panel.theory.curves:
-        rho = np.concatenate([[0.0], panel.theory.curves["collapsed/exact"]])
+    if "collapsed/exact" in cell.theory.curves:
+        rho = np.concatenate([[0.0], cell.theory.curves["collapsed/exact"]])
         mass = np.diff(rho[edges.astype(int)])
         mass = np.append(mass, mass[-1])
         axes.step(edges, mass, where="post", color=EXACT, lw=1.6, ls=draw.DASHES)

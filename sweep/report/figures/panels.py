@@ -1,4 +1,4 @@
-"""Panels in rows and columns: a cell has a column, and a row for each of its quantities."""
+"""Panels in rows and columns: a column for each cell, and a row for each of its quantities."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 4
-"""Panels side by side."""
+"""Most panels side by side."""
 ALONE = ("p0", "T")
-"""Rows that are not drawn against the generation, and have an axis of their own."""
+"""Rows that are not drawn against the generation, and so do not share its axis."""
 
 
 def draw_panels(
@@ -24,7 +24,8 @@ def draw_panels(
 ) -> None:
     """Fill an empty figure: `draw` the rows of each cell, in as many blocks of columns as needed.
 
-    titles: of the cells. draw: is called with axes, place of the cell and name of the row.
+    titles: names of the cells. draw: is called with the axes, the index of the cell and the name
+    of the row.
     """
     columns = min(COLUMNS, len(titles)) if len(titles) != COLUMNS + 1 else COLUMNS + 1
     blocks = math.ceil(len(titles) / columns)
@@ -43,7 +44,7 @@ def draw_panels(
             label = LABELS.get(name, name.replace("_", " "))
             axes.set_ylabel(label if column == 0 else "", fontsize=11)
             axes.set_title(title if row == 0 else "", fontsize=10)
-    for axes in grid[:, 0]:  # once the row is drawn, as its panels share it
+    for axes in grid[:, 0]:  # after the row is drawn, as its panels share the axis
         if axes.get_yscale() == "linear":
             from_zero(axes)
     for axes in grid[-height:, (len(titles) - 1) % columns + 1 :].flat:

@@ -1,4 +1,4 @@
-"""The kinds of figure that a sweep of cells can have: how each is drawn, and from what."""
+"""The kinds of figure for a sweep of cells: how each is drawn, and from which curves."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FigureKind:
-    """One value of the config key `figure`."""
+    """A value of the config key `figure`."""
 
     draw: Callable[[Sequence[CellCurves], str], "Figure"]
     """Cells and title -> figure."""
     words: str
-    """What it shows, for those who cannot see it; {cells} are their names, {first} the first."""
+    """Alternative text; {cells} stands for the names of the cells, {first} for the first."""
     stored: Sequence[str] = ("sigma", "deviation")
-    """The stored curves it is drawn from."""
+    """The stored curves that it needs."""
     most: int | None = None
-    """Most cells drawn; None: all."""
+    """Most cells drawn; None for all."""
     deviation: bool = True
     """Whether the exact deviation is drawn, which is expensive."""
 
@@ -54,7 +54,7 @@ FIGURES = {kind: _panels(kind) for kind in ROWS} | {
     ),
     "simplex": FigureKind(
         draw=lambda cells, title: simplex_figure(cells[0], title),
-        words="the laws of all contexts on the simplex over generations, for {first}",
+        words="the distributions of all contexts on the simplex over generations, for {first}",
         stored=("sigma", "deviation", "laws"),
         most=MOST_PANELS,
     ),

@@ -1,4 +1,4 @@
-"""Figure 1 of the paper: the laws of contexts as points of a triangle, while they collapse."""
+"""Figure 1 of the paper: distributions of contexts as points of a triangle, as they collapse."""
 
 import math
 from typing import TYPE_CHECKING
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def simplex_figure(panel: CellCurves, title: str) -> "Figure":
-    """The laws of all contexts of one run as points of the simplex, over generations.
+def simplex_figure(cell: CellCurves, title: str) -> "Figure":
+    """The distributions of all contexts of a run as points of the simplex, over generations.
 
-    A point keeps the colour of the token that was likeliest in p(0).
+    Each point keeps the colour of the token that was likeliest in p(0).
     """
     from matplotlib.figure import Figure
 
-    laws = panel.curves["laws"]
-    M = len(laws) - 1
+    distributions = cell.curves["laws"]
+    M = len(distributions) - 1
     shown = sorted({0, 1, *(round(M ** (k / 4)) for k in range(1, 4)), M})
     corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, math.sqrt(3) / 2]])
-    colours = np.array(COLOURS[:3])[laws[0].argmax(axis=1)]
+    colours = np.array(COLOURS[:3])[distributions[0].argmax(axis=1)]
     columns = min(3, len(shown))
     rows = math.ceil(len(shown) / columns)
     figure = Figure(figsize=(3.1 * columns, 2.95 * rows + 0.6), layout="constrained")
@@ -33,10 +33,14 @@ def simplex_figure(panel: CellCurves, title: str) -> "Figure":
         axes.set_aspect("equal")
     for axes, m in zip(grid.flat[:], shown, strict=False):
         axes.fill(*corners.T, facecolor="0.97", edgecolor="0.3", lw=1.0, zorder=0)
-        x, y = (laws[m] @ corners).T
+        x, y = (distributions[m] @ corners).T
         axes.scatter(x, y, c=list(colours), s=22, alpha=0.65, lw=0, zorder=2, clip_on=False)
-        dirac = int((laws[m].max(axis=1) == 1).sum())
-        note = f"{dirac} of {len(laws[m])} collapsed" if dirac else f"{len(laws[m])} contexts"
+        dirac = int((distributions[m].max(axis=1) == 1).sum())
+        note = (
+            f"{dirac} of {len(distributions[m])} collapsed"
+            if dirac
+            else f"{len(distributions[m])} contexts"
+        )
         axes.set_title(f"$m = {m}$: {note}", fontsize=10)
         for k, (cx, cy) in enumerate(corners):
             offset = (0, 9) if k == 2 else (0, -11)

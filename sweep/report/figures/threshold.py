@@ -1,4 +1,4 @@
-"""The largest harmless n: from theory, from runs of the statistical model, and of a GPT."""
+"""Figures of the largest harmless n: from theory, and from runs of both models."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_SERIES = 8
-"""Lines on the axes of n*."""
+"""Most lines on the axes of n*."""
 MOST_PROBED = 4
-"""Answers whose probes are drawn."""
+"""Most answers whose probes are drawn."""
 NAMES = {"N": "real samples $N$", "S0": "$S_0$", "support": "support", "m": "generation $m$"}
 SYMBOLS = {
     "deviation": r"$\mathbb{E}\,\|p^{(m)} - p^{(1)}\|_1$", "collapsed": "share collapsed",
@@ -26,15 +26,15 @@ SYMBOLS = {
 def threshold_figure(
     answers: Sequence[ThresholdResult], others: Sequence[ThresholdResult], title: str
 ) -> "Figure":
-    """n*, over N where there is one, against the axis that differs most; then the probes.
+    """n* (n*/N where there is an N) against the axis that varies most; then the probes.
 
     others: answers of another model, for comparison.
     """
     from matplotlib.figure import Figure
 
-    panels = 2 + bool(others)
-    figure = Figure(figsize=(4.6 * panels + 0.4, 4.4), layout="constrained")
-    axes = list(figure.subplots(1, panels, squeeze=False).flat)
+    columns = 2 + bool(others)
+    figure = Figure(figsize=(4.6 * columns + 0.4, 4.4), layout="constrained")
+    axes = list(figure.subplots(1, columns, squeeze=False).flat)
     _draw_answers(axes[0], answers, others)
     _draw_probes(axes[1], answers)
     if others:
@@ -84,7 +84,7 @@ def _draw_answers(
 
 
 def _plain(axes: "Axes", at: Sequence[float]) -> None:
-    """Numbers as they are written: the values on the x axis, 1, 2, 5 and so on on the y axis."""
+    """Label the axes with plain numbers: `at` on the x axis; 1, 2, 5, 10, .. on the y axis."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     shown = [at[i] for i in chosen(len(at), 8)]
@@ -106,7 +106,7 @@ def _intervals(
     marker: str,
     name: str,
 ) -> None:
-    """Bars from one end of the interval to the other, with the estimate; arrows where capped."""
+    """Draw the intervals as bars, with the estimates; arrows where the search hit its cap."""
     for capped in (False, True):
         shown = [a for a in answers if a.bracket.capped is capped and a.any_below]
         if not shown:
@@ -123,17 +123,17 @@ def _intervals(
 
 
 def _draw_probes(axes: "Axes", answers: Sequence[ThresholdResult]) -> None:
-    """What the probes found against n, or n/N, with the exact criterion and the level."""
+    """Draw the results of the probes against n, or n/N, with the exact criterion and the level."""
     from matplotlib.ticker import NullFormatter
 
     by_cell: dict[str, ThresholdResult] = {}
-    for answer in answers:  # levels of one cell share their exact curve; one of them is drawn
+    for answer in answers:  # the levels of a cell share their exact curve; draw it once
         by_cell.setdefault(answer.name, answer)
     cells = list(by_cell.values())
     drawn = [cells[i] for i in chosen(len(cells), MOST_PROBED)]
     per_N = all(answer.N for answer in answers)
     for k, answer in enumerate(drawn):
-        probes = list({probe.n: probe for probe in answer.probes}.values())  # the one with most R
+        probes = list({probe.n: probe for probe in answer.probes}.values())  # the last has most R
         at = [_over(answer, probe.n, per_N) for probe in probes]
         means = [probe.mean for probe in probes]
         bars = [[p.mean - p.low for p in probes], [p.high - p.mean for p in probes]]
@@ -160,18 +160,18 @@ def _draw_probes(axes: "Axes", answers: Sequence[ThresholdResult]) -> None:
     axes.set_xlabel("$n / N$" if per_N else "samples per generation $n$")
     axes.set_ylabel(SYMBOLS[answers[0].criterion])
     model = "GPT" if answers[0].model == "gpt" else "statistical model"
-    axes.set_title(f"probes, {model}; bars as the search sees them", fontsize=10)
+    axes.set_title(f"probes, {model}, with the error bars that the search uses", fontsize=9)
     style(axes)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, frameon=False)
 
 
 def _axis(answers: Sequence[ThresholdResult]) -> str:
-    """The axis with most values; N before others."""
+    """The axis with most values; N wins a tie."""
     usable = [axis for axis in NAMES if all(axis in answer.axes for answer in answers)]
     return max(usable, key=lambda axis: len({answer.axes[axis] for answer in answers}))
 
 
 def _over(answer: ThresholdResult, n: float, per_N: bool) -> float:
-    """n, or n/N."""
+    """n/N if `per_N` and there is an N, else n."""
     return n / answer.N if per_N and answer.N else n

@@ -1,4 +1,4 @@
-"""The curves of cells as data for the charts of a page, which templates/charts.js draws."""
+"""Data for the charts of a page, which templates/charts.js draws."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,41 +9,41 @@ from sweep.report.cell_curves import CellCurves
 from sweep.report.series import Series, generations_of, series_of
 
 MOST_CELLS = 40
-"""Cells beyond which the charts show some, spread evenly."""
+"""Most cells in the charts; of more, some are shown, spread evenly."""
 MOST_STEPS = 200
-"""Most generations of one curve."""
+"""Most generations of a curve."""
 MOST_POINTS = 4000
-"""Most generations of all cells in all; many cells get fewer each."""
+"""Most generations of all cells together; the more cells, the fewer each gets."""
 NEEDED = (
     "sigma", "deviation", "collapse_time", "deviation/se_contexts", "deviation/retrained",
     "loss/val", "truth/loss/val", "truth/sigma",
 )  # fmt: skip
-"""The stored curves that charts use."""
+"""The stored curves that the charts use."""
 ABOUT = {
     "sigma": ("sigma", "sum of squared probabilities; 1 is a single token"),
     "deviation": ("deviation", "L1 distance from generation 1, between 0 and 2"),
     "collapsed": ("collapsed", "share of runs that have been a single token"),
-    "loss/val": ("validation loss", "nats a token on held-out real text"),
+    "loss/val": ("validation loss", "nats per token on held-out real text"),
 }
 """Quantity -> title and what it is, in the order of the charts."""
 
 Curve = dict[str, list[float | None]]
-"""mean, se, low, high (5% and 95% of runs), exact: one number a step, None where there is none."""
+"""mean, se, low, high (5% and 95% of runs), exact: a number per step, None where there is none."""
 
 
 def data(sweeps: Sequence[Sequence[CellCurves]], groups: Sequence[str]) -> dict[str, Any]:
-    """Charts, cells and their curves, as JSON takes them; groups: what each sweep is called."""
+    """The charts, the cells and their curves, ready for JSON; groups: names of the sweeps."""
     count = sum(map(len, sweeps))
     most = min(MOST_STEPS, max(2, MOST_POINTS // max(count, 1)))
     cells = []
     levels: dict[str, dict[str, float | None]] = {}
-    for group, panels in enumerate(sweeps):
-        for panel in panels:
-            at = generations_of(panel, most)
-            drawn = {q: series_of(panel, q, at, spread=q != "collapsed") for q in ABOUT}
+    for group, sweep in enumerate(sweeps):
+        for cell_curves in sweep:
+            at = generations_of(cell_curves, most)
+            drawn = {q: series_of(cell_curves, q, at, spread=q != "collapsed") for q in ABOUT}
             curves = {q: _curve(s) for q, s in drawn.items() if s is not None}
             cells.append(
-                {"name": panel.title, "group": group, "steps": at.tolist(), "curves": curves}
+                {"name": cell_curves.title, "group": group, "steps": at.tolist(), "curves": curves}
             )
             for quantity, s in drawn.items():
                 if s is not None and s.level is not None:
@@ -73,5 +73,5 @@ def _curve(series: Series) -> Curve:
 
 
 def _short(value: float) -> float | None:
-    """Five digits, which is more than a screen shows; None for NaN, which JSON lacks."""
+    """The value with five digits, more than a screen shows; None for NaN, which JSON lacks."""
     return float(f"{value:.5g}") if np.isfinite(value) else None

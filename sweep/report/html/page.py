@@ -1,7 +1,7 @@
-"""report.html: one self-contained page that says what a sweep asked and found, or several.
+"""report.html: a self-contained page with the question and the results of one or more sweeps.
 
-The templates, the style and the script lie in `templates`; everything is
-written into the page, which needs no network and no script to be read.
+The templates, the style and the script are in `templates`; everything is written into
+the page, which can be read without a network and without scripts.
 """
 
 import base64
@@ -27,17 +27,17 @@ from sweep.tracking.base import Run
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 LARGEST_FILE = 200_000
-"""Bytes of a file that is offered in the page itself."""
+"""Most bytes of a file that the page itself contains."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportContext:
-    """A sweep as a page tells it."""
+    """A sweep, as the templates see it."""
 
     name: str
-    """Of its experiment."""
+    """Name of its experiment."""
     parent: Run
-    entries: Sequence[CellRun]
+    cell_runs: Sequence[CellRun]
 
     @property
     def purpose(self) -> str:
@@ -46,38 +46,38 @@ class ReportContext:
 
     @property
     def commit(self) -> str:
-        """Of the code, marked if it had changes; empty if unknown."""
+        """The commit of the code, marked if there were changes; empty if unknown."""
         tags = self.parent.tags
         dirty = tags.get("mlflow.source.git.dirty") == "true"
         return tags.get("mlflow.source.git.commit", "") + " with changes" * dirty
 
     @property
     def steps(self) -> str:
-        """The commands that make it again."""
+        """The commands that reproduce it."""
         commit = self.commit.removesuffix(" with changes")
         command = self.parent.tags.get("command", "")
         return f"git checkout {commit}\nmake install\n{command}" if commit else command
 
     @property
     def origin(self) -> list[tuple[str, str]]:
-        """Where the numbers come from."""
+        """What made the numbers, as pairs."""
         tags = self.parent.tags
         pairs = {
             "Sweep": self.parent.key,
             "MLflow run": f"{self.parent.id}; config.yaml, summary.csv and figures are in it",
             "Commit": self.commit.replace(" with changes", ", with changes that are not in it"),
-            "Seed": str(self.entries[0].cell.seed),
+            "Seed": str(self.cell_runs[0].cell.seed),
             "Environment": tags.get("environment", ""),
         }
         return [(key, value) for key, value in pairs.items() if value]
 
     @property
     def settings(self) -> dict[str, str]:
-        cells = [entry.cell for entry in self.entries]
+        cells = [cell_run.cell for cell_run in self.cell_runs]
         first = cells[0]
         return {
             "Model": first.kind.model,
-            "Initial law": self.display.initial(first),
+            "Initial distribution": self.display.initial(first),
             "In every cell": labels(cells)[1] or "-",
             "Generations": str(first.generations),
             "Runs of each cell": str(first.replicates),
@@ -87,7 +87,7 @@ class ReportContext:
 
     @property
     def display(self) -> Display:
-        return display_of([entry.cell for entry in self.entries])
+        return display_of([cell_run.cell for cell_run in self.cell_runs])
 
     @property
     def legend(self) -> str:
@@ -95,14 +95,14 @@ class ReportContext:
 
     @property
     def caption(self) -> str:
-        last = sorted({entry.cell.generations for entry in self.entries})
+        last = sorted({cell_run.cell.generations for cell_run in self.cell_runs})
         beside = self.display.beside
         what = f", simulation{beside}" if beside else ""
         return f"Generation {', '.join(map(str, last))}{what}"
 
 
 def page(
-    told: ReportContext,
+    context: ReportContext,
     *,
     images: Sequence[tuple[Path, str]],
     chart: Mapping[str, Any],
@@ -110,22 +110,22 @@ def page(
     files: Sequence[Path],
     answers: Sequence[ThresholdResult] = (),
 ) -> str:
-    """The page of one sweep.
+    """The page of a sweep.
 
     images: PNG files, each with what it shows in words. chart: `charts.data`.
-    files: offered in the page, if they are small. answers: of a threshold search.
+    files: contained in the page if they are small. answers: results of a threshold search.
     """
-    verdict = judge(told.entries)
+    verdict = judge(context.cell_runs)
     return _render(
         "sweep.html",
-        title=f"{told.name} {told.parent.key[:6]}",
-        told=told,
-        finished=sum(entry.run.status == "FINISHED" for entry in told.entries),
-        cells=len(told.entries),
+        title=f"{context.name} {context.parent.key[:6]}",
+        sweep=context,
+        finished=sum(cell_run.run.status == "FINISHED" for cell_run in context.cell_runs),
+        cells=len(context.cell_runs),
         verdict=verdict,
-        images=_pictures(images),
+        images=_embedded(images),
         chart=chart,
-        sheet=sheet(told.entries, verdict, told.caption),
+        sheet=sheet(context.cell_runs, verdict, context.caption),
         notes=notes,
         answers=of_answers(answers) if answers else None,
         answers_legend=LEGEND_OF_ANSWERS,
@@ -141,49 +141,49 @@ def page(
 def comparison(
     sweeps: Sequence[ReportContext], *, images: Sequence[tuple[Path, str]], chart: Mapping[str, Any]
 ) -> str:
-    """The page of several sweeps; they are called A, B, .. in it."""
+    """The page of several sweeps, called A, B, .. there."""
     letters = [letter(k) for k in range(len(sweeps))]
-    settings = [told.settings | _params(told) for told in sweeps]
-    keys = list(dict.fromkeys(key for own in settings for key in own))
-    apart = [key for key in keys if len({own.get(key) for own in settings}) > 1]
+    settings = [context.settings | _params(context) for context in sweeps]
+    keys = list(dict.fromkeys(key for values in settings for key in values))
+    apart = [key for key in keys if len({values.get(key) for values in settings}) > 1]
     columns = [
         Column(
             group="",
-            head=f"{name}: {told.name} {told.parent.key[:6]}",
-            values=[own.get(key, "-") for key in apart],
+            head=f"{name}: {context.name} {context.parent.key[:6]}",
+            values=[values.get(key, "-") for key in apart],
         )
-        for name, told, own in zip(letters, sweeps, settings, strict=True)
+        for name, context, values in zip(letters, sweeps, settings, strict=True)
     ]
-    verdicts = [judge(told.entries) for told in sweeps]
+    verdicts = [judge(context.cell_runs) for context in sweeps]
     parts = list(zip(letters, sweeps, verdicts, strict=True))
     return _render(
         "compare.html",
-        title=" and ".join(dict.fromkeys(told.name for told in sweeps)),
+        title=" and ".join(dict.fromkeys(context.name for context in sweeps)),
         differing=HtmlTable(caption="Settings that differ", names=apart, columns=columns),
         alike=", ".join(f"{key} {settings[0][key]}" for key in keys if key not in apart),
-        images=_pictures(images),
+        images=_embedded(images),
         chart=chart,
-        cells=sum(len(told.entries) for told in sweeps),
+        cells=sum(len(context.cell_runs) for context in sweeps),
         both=side_by_side(
-            [(name, told.entries, verdict) for name, told, verdict in parts],
+            [(name, context.cell_runs, verdict) for name, context, verdict in parts],
             "Means with standard errors, sweeps side by side",
         ),
         sweeps=[
-            (name, told, verdict, sheet(told.entries, verdict, told.caption))
-            for name, told, verdict in parts
+            (name, context, verdict, sheet(context.cell_runs, verdict, context.caption))
+            for name, context, verdict in parts
         ],
-        legends=list(dict.fromkeys(told.legend for told in sweeps)),
+        legends=list(dict.fromkeys(context.legend for context in sweeps)),
     )
 
 
 def letter(k: int) -> str:
-    """What the k-th sweep of a comparison is called."""
+    """The name of the k-th sweep of a comparison."""
     return chr(ord("A") + k)
 
 
-def _params(told: ReportContext) -> dict[str, str]:
-    """The axes of the grid as given; the run of a sweep has them as params."""
-    return {k: v for k, v in sorted(told.parent.params.items()) if k != "cells"}
+def _params(context: ReportContext) -> dict[str, str]:
+    """The axes of the grid as given, which are params of the sweep's run."""
+    return {k: v for k, v in sorted(context.parent.params.items()) if k != "cells"}
 
 
 def _render(template: str, *, chart: Mapping[str, Any], **values: Any) -> str:
@@ -194,7 +194,7 @@ def _render(template: str, *, chart: Mapping[str, Any], **values: Any) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    # A script ends at the first </, also within a string of it.
+    # A script ends at the first </, even within a string.
     text = json.dumps(chart, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
     drawn = len(chart.get("cells", ()))
     return environment.get_template(template).render(
@@ -206,17 +206,17 @@ def _render(template: str, *, chart: Mapping[str, Any], **values: Any) -> str:
     )
 
 
-def _pictures(images: Sequence[tuple[Path, str]]) -> list[tuple[str, str]]:
+def _embedded(images: Sequence[tuple[Path, str]]) -> list[tuple[str, str]]:
     """The figures as WebP, a seventh of their PNG: a page is stored with every sweep."""
-    found = []
+    embedded = []
     for path, words in images:
         small = io.BytesIO()
         with Image.open(path) as picture:
             picture.convert("RGB").save(small, "WEBP", quality=85)
-        found.append((_address("image/webp", small.getvalue()), words))
-    return found
+        embedded.append((_address("image/webp", small.getvalue()), words))
+    return embedded
 
 
 def _address(kind: str, content: bytes) -> str:
-    """The content itself as an address."""
+    """The content as a data URL."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

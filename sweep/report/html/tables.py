@@ -1,4 +1,4 @@
-"""The tables of a page: simulation beside theory, and sweeps beside each other."""
+"""The tables of a page: simulation next to theory, and sweeps side by side."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ TITLES = {"sigma": "sigma", "deviation": "deviation", "time": "E[T]"}
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column, with a head of its own and one that neighbours share."""
+    """A column, with its head and a head that neighbours share."""
 
     group: str
     head: str
     values: list[str]
-    """One text a row."""
+    """A text for each row."""
     odd: frozenset[int] = frozenset()
-    """Rows whose value is more than chance gives."""
+    """Rows whose value differs by more than chance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,28 +40,31 @@ class HtmlTable:
 
     @property
     def groups(self) -> list[tuple[str, list[Column]]]:
-        """Shared heads, and the columns that each stands over."""
-        return [(group, list(own)) for group, own in groupby(self.columns, lambda c: c.group)]
+        """Shared heads, each with its columns."""
+        return [
+            (group, list(columns))
+            for group, columns in groupby(self.columns, lambda column: column.group)
+        ]
 
 
-def sheet(entries: Sequence[CellRun], verdict: Verdict, caption: str) -> HtmlTable:
+def sheet(cell_runs: Sequence[CellRun], verdict: Verdict, caption: str) -> HtmlTable:
     """A line for each cell, or for some of many: means, standard errors, exact values and z."""
-    names, _ = labels([entry.cell for entry in entries])
-    listed = [entries[i] for i in shown(len(entries))]
-    if len(listed) < len(entries):
-        caption += f". {len(listed)} of {len(entries)} cells; all are in summary.csv"
-    display = display_of([entry.cell for entry in entries])
+    names, _ = labels([cell_run.cell for cell_run in cell_runs])
+    listed = [cell_runs[i] for i in shown(len(cell_runs))]
+    if len(listed) < len(cell_runs):
+        caption += f". {len(listed)} of {len(cell_runs)} cells; all are in summary.csv"
+    display = display_of([cell_run.cell for cell_run in cell_runs])
     columns = [
         column
         for quantity, title in TITLES.items()
-        if quantity != "time" or any(_collapsed(entry) for entry in listed)
+        if quantity != "time" or any(_collapsed(cell_run) for cell_run in listed)
         for column in _columns(title, listed, _of(verdict.numbers, quantity), verdict.odd)
     ]
-    extra = [display.extra(entry) for entry in listed]
+    extra = [display.extra(cell_run) for cell_run in listed]
     for head in extra[0] if extra else ():
         columns.append(Column(group="", head=head, values=[values[head] for values in extra]))
     return HtmlTable(
-        caption=caption, names=[names[i] for i in shown(len(entries))], columns=columns
+        caption=caption, names=[names[i] for i in shown(len(cell_runs))], columns=columns
     )
 
 
@@ -83,24 +86,25 @@ def of_answers(answers: Sequence[ThresholdResult]) -> HtmlTable:
 def side_by_side(
     sweeps: Sequence[tuple[str, Sequence[CellRun], Verdict]], caption: str
 ) -> HtmlTable:
-    """A line for each label of a cell, and for each sweep (name, cells, verdict) its means."""
+    """A line for each label of a cell, with the means of each sweep (name, cells, verdict)."""
     rows: dict[str, dict[str, CellRun]] = {}
-    for name, entries, _ in sweeps:
-        for label, entry in zip(labels([e.cell for e in entries])[0], entries, strict=True):
-            rows.setdefault(label, {})[name] = entry
+    for name, cell_runs, _ in sweeps:
+        names, _ = labels([cell_run.cell for cell_run in cell_runs])
+        for label, cell_run in zip(names, cell_runs, strict=True):
+            rows.setdefault(label, {})[name] = cell_run
     picked = [list(rows)[i] for i in shown(len(rows))]
     if len(picked) < len(rows):
         caption += f". {len(picked)} of {len(rows)} cells"
     columns = []
     for quantity, title in TITLES.items():
-        for name, entries, verdict in sweeps:
-            if quantity == "time" and not any(_collapsed(entry) for entry in entries):
+        for name, cell_runs, verdict in sweeps:
+            if quantity == "time" and not any(_collapsed(cell_run) for cell_run in cell_runs):
                 continue
-            own = _of(verdict.numbers, quantity)
+            by_cell = _of(verdict.numbers, quantity)
             values = []
             for label in picked:
-                found = rows[label].get(name)
-                number = None if found is None else own.get(found.cell.id)
+                match = rows[label].get(name)
+                number = None if match is None else by_cell.get(match.cell.id)
                 values.append("" if number is None else _mean(number))
             if any(values):
                 columns.append(Column(group=title, head=name, values=values))
@@ -108,10 +112,10 @@ def side_by_side(
 
 
 def _columns(
-    title: str, listed: Sequence[CellRun], own: Mapping[str, Number], odd: Sequence[Number]
+    title: str, listed: Sequence[CellRun], by_cell: Mapping[str, Number], odd: Sequence[Number]
 ) -> Iterator[Column]:
-    """Mean, what it is compared with, and z, each where any cell has it."""
-    numbers = [own.get(entry.cell.id) for entry in listed]
+    """Columns of the mean, its reference and z, each if any cell has it."""
+    numbers = [by_cell.get(cell_run.cell.id) for cell_run in listed]
     there = [number for number in numbers if number is not None]
     if not there:
         return
@@ -136,9 +140,9 @@ def _columns(
         yield Column(group=title, head="z", values=scores, odd=marked)
 
 
-def _of(found: Sequence[Number], quantity: str) -> dict[str, Number]:
-    """Cell id -> its number of one quantity."""
-    return {number.id: number for number in found if number.quantity == quantity}
+def _of(numbers: Sequence[Number], quantity: str) -> dict[str, Number]:
+    """Cell id -> its number for a quantity."""
+    return {number.id: number for number in numbers if number.quantity == quantity}
 
 
 def _mean(number: Number) -> str:
@@ -146,8 +150,8 @@ def _mean(number: Number) -> str:
     return bound + about(number.mean, number.se, PM)
 
 
-def _collapsed(entry: CellRun) -> float:
-    """The share of runs that have collapsed, where its kind shows collapse."""
-    if not display_of([entry.cell]).collapses:
+def _collapsed(cell_run: CellRun) -> float:
+    """The share of runs that have collapsed; 0 if the kind does not show collapse."""
+    if not display_of([cell_run.cell]).collapses:
         return 0.0
-    return entry.run.metrics.get("collapsed/fraction", 0.0)
+    return cell_run.run.metrics.get("collapsed/fraction", 0.0)

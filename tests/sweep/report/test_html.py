@@ -144,7 +144,7 @@ def test_charts_hold_the_stored_curves(store: Path, tmp_path: Path) -> None:
     for tracker, parent in parents(store):
         (folder,) = store.glob(f"outputs/*-{parent.key[:8]}")
         data = Reader((folder / "report.html").read_text(encoding="utf-8")).data()
-        entries = cell_runs.cell_runs(tracker.runs(parent.id))
+        entries = cell_runs.sorted_cell_runs(tracker.runs(parent.id))
         assert [cell["name"] for cell in data["cells"]] == labels.labels([e.cell for e in entries])[
             0
         ]
@@ -246,7 +246,7 @@ def test_text_of_users_stays_text(store: Path) -> None:
     tags = parent.tags | {"mlflow.note.content": nasty, "command": nasty}
     row = Run(**(vars(parent) | {"tags": tags}))
     told = page.ReportContext(
-        name=nasty, parent=row, entries=cell_runs.cell_runs(tracker.runs(parent.id))
+        name=nasty, parent=row, cell_runs=cell_runs.sorted_cell_runs(tracker.runs(parent.id))
     )
     chart = {"groups": [nasty], "charts": [], "cells": [{"name": nasty}]}
     text = page.page(told, images=[], chart=chart, notes=[nasty], files=[])

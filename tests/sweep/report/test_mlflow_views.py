@@ -51,7 +51,7 @@ def unpacked(state: str) -> dict[str, Any]:
 
 def written(figure: str | None = "figures/preview.png", **changed: Any) -> str:
     plain: dict[str, Any] = {
-        "purpose": "Does it hold?", "entries": [entry(cell(n)) for n in (10, 20)],
+        "purpose": "Does it hold?", "cell_runs": [entry(cell(n)) for n in (10, 20)],
         "figure": figure, "run": "abc", "runs": "#/experiments/7/runs", "view": "key",
         "command": "python -m sweep", "commit": "c0ffee",
     }  # fmt: skip
@@ -103,7 +103,7 @@ def test_a_note_asks_and_answers() -> None:
 def test_a_note_fits_into_a_tag_whatever_the_sweep() -> None:
     many = [entry(cell(n, name, S0)) for n in (10, 20) for name in ("full", "partial")
             for S0 in (0.1, 0.123456789, 0.2, 0.25, 0.3, 0.4)]  # fmt: skip
-    text = written(entries=many, command="x" * 5000, verdicts=["a line of words " * 8] * 90)
+    text = written(cell_runs=many, command="x" * 5000, verdicts=["a line of words " * 8] * 90)
     assert len(text) < 8000
     assert f"{mlflow_ui.MOST_ROWS // 2} of {len(many)} cells shown" in text
     assert text_tables.text(many).count("\n") > len(many)  # the terminal has them all

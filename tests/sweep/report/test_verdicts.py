@@ -132,7 +132,7 @@ def test_words_of_a_number() -> None:
         number, cell="full", symbol="deviation_6", mean=1.12, se=0.05, exact=None, control=control
     )
     assert verdicts.line(arm) == (
-        "full: deviation_6 = 1.120 +- 0.050, beyond the control (0.580 +- 0.050) by 0.540 (z = 7.6)"
+        "full: deviation_6 = 1.120 +- 0.050, above the control (0.580 +- 0.050) by 0.540 (z = 7.6)"
     )
     assert verdicts.about(12345.6, 789.0) == "12346 +- 789"
 

@@ -27,9 +27,9 @@
     const power = 10 ** Math.floor(Math.log10(raw));
     let step = [1, 2, 5, 10].map((f) => f * power).find((s) => s >= raw * 0.999);
     if (whole) step = Math.max(1, Math.round(step));
-    const found = [];
-    for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) found.push(Number((k * step).toPrecision(12)));
-    return found;
+    const positions = [];
+    for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) positions.push(Number((k * step).toPrecision(12)));
+    return positions;
   }
 
   function mark(kind, x, y) {
@@ -97,14 +97,14 @@
 
   // The value of each visible cell at its generation nearest to m.
   function read(chart, m, y) {
-    const found = shown(chart).flatMap((cell) => {
+    const values = shown(chart).flatMap((cell) => {
       const i = cell.steps.reduce((best, step, k) => (Math.abs(step - m) < Math.abs(cell.steps[best] - m) ? k : best), 0);
       const curve = cell.curves[chart.key];
       if (curve.mean[i] === null || m > cell.steps.at(-1)) return [];
       return [{ cell, m: cell.steps[i], mean: curve.mean[i], se: curve.se?.[i], exact: curve.exact?.[i] }];
     });
-    if (y !== null) found.sort((a, b) => Math.abs(chart.Y(a.mean) - y) - Math.abs(chart.Y(b.mean) - y));
-    return found.slice(0, 8).sort((a, b) => b.mean - a.mean);
+    if (y !== null) values.sort((a, b) => Math.abs(chart.Y(a.mean) - y) - Math.abs(chart.Y(b.mean) - y));
+    return values.slice(0, 8).sort((a, b) => b.mean - a.mean);
   }
 
   function words(row) {
