@@ -139,10 +139,12 @@ def _plan(schedule: Schedule, m0: int, m1: int) -> structs.Plan:
     n, N, K = schedule.n or 0, schedule.N or 0, schedule.K or 0
     draws = rule.draws
     rows = [draws(m, n, N, K) for m in range(m0 + 1, m1 + 1)] if draws else []
+    starts = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, rows), np.int64), out=starts[1:])
     return structs.Plan(
-        starts=np.cumsum([0, *map(len, rows)], dtype=np.int64),
+        starts=starts,
         sources=np.fromiter(chain.from_iterable(rows), np.int64),
-        sizes=np.fromiter(chain.from_iterable(row.values() for row in rows), np.int64),
+        sizes=np.fromiter(chain.from_iterable(map(dict.values, rows)), np.int64),
         mixed=0 if draws else n,
         last_real=1 << 62 if last_real is None else last_real,
         keeps=KEEPS[rule.keeps],
