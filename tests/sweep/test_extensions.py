@@ -96,7 +96,7 @@ def test_a_kind_is_a_package_and_a_line_and_an_axis_is_a_declaration(tmp_path: P
     assert re.search(r"^rate=0.25 .*\nrate=0.5 ", swept.stdout, flags=re.M), swept.stdout
     assert "Theory: 2 of 2 agree" in swept.stdout
     again = toy("+grid.rate=[0.5,0.25]")
-    assert "2 of 2 cells finished, 2 of them before" in again.stdout, again.stderr
+    assert "2 of 2 cells finished, 2 of them earlier" in again.stdout, again.stderr
     refused = toy("+grid.rate=[0.5,2]")
     assert refused.returncode == 2
     assert refused.stderr == "sweep: grid.rate: got 2; allowed: numbers from 0 to 1\n"
