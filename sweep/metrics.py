@@ -80,7 +80,10 @@ EVERY = (
 """One value per generation, step = m."""
 
 WHOLE = (
-    *(Metric(key=f"grid/{axis}", text=f"{axis} as a number, to sort by") for axis in AXES),
+    *(
+        Metric(key=f"grid/{name}", text=f"{axis.text}, as a number to sort by")
+        for name, axis in AXES.items()
+    ),
     Metric(key="censored", text="runs that have not collapsed by M"),
     Metric(key="collapse_time/mean", text="T, mean of the runs; absent if some have not collapsed"),
     Metric(key="collapse_time/std", text="standard deviation of T over runs"),

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sweep.cells import axes
+from sweep.cells.thinning import MOST_PANELS
 from sweep.config.validate import ConfigError, nearest
 from sweep.report.figures import axes as draw
 from sweep.report.figures.axes import COLOURS, LABELS
@@ -22,8 +23,6 @@ from sweep.report.series import ANOTHER_SEED, BOUNDS, TRUTH, Floats, Series
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-MOST_PANELS = 12
-"""Most cells that `curves` draws; select them with pandas."""
 AXES = ("model", "schedule", *axes.AXES, "reuse", "replicates")
 """Columns that identify the cell of a row, as opposed to results."""
 

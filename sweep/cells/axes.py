@@ -1,7 +1,8 @@
 """The axes of a grid, declared once for all packages.
 
 To add an axis, add an entry here, name it in the rule of a schedule or in a kind of model that
-uses it, and give it a default of null in conf/config.yaml.
+uses it, and give it a default of null in conf/config.yaml. An axis of schedules is also a field
+of `models.schedules.Schedule`.
 """
 
 import math

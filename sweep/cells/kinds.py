@@ -15,6 +15,7 @@ from typing import Any
 
 from models.schedules import Schedule
 from models.source import WITHOUT_S0, Source
+from sweep.cells.axes import AXES
 from sweep.cells.cell import Cell, Kind
 
 KINDS: dict[str, str] = {
@@ -24,15 +25,21 @@ KINDS: dict[str, str] = {
 """Name -> package."""
 
 
+class UnknownKindError(ValueError):
+    """A store has cells of a kind that this version lacks; the message is one line for the user."""
+
+
 def part(model: str, module: str) -> Any:
-    """Import a module of the package of a kind. Raises KeyError for an unknown model."""
+    """Import a module of the package of a kind. Raises UnknownKindError."""
+    if model not in KINDS:
+        raise UnknownKindError(f"model: got {model!r}; this version has: {', '.join(KINDS)}")
     return importlib.import_module(f"{KINDS[model]}.{module}")
 
 
 def cell_from_params(params: Mapping[str, str]) -> Cell:
     """Rebuild the cell that `Cell.params` describes; its id is recomputed.
 
-    Raises KeyError or ValueError for params that describe no cell.
+    Raises UnknownKindError, and KeyError or ValueError for params that describe no cell.
     """
 
     def whole(key: str) -> int | None:
@@ -43,9 +50,7 @@ def cell_from_params(params: Mapping[str, str]) -> Cell:
         kind=kind,
         schedule=Schedule(
             name=params["schedule"],
-            n=whole("n"),
-            N=whole("N"),
-            K=whole("K"),
+            **{name: whole(name) for name, axis in AXES.items() if axis.of == "schedule"},
             reuse=True if "reuse" in params else None,
         ),
         source=Source(

@@ -1,8 +1,8 @@
 """From a composed config to checked, frozen settings.
 
 Errors are refused here, before anything starts, with one line: the field, what it
-got, what is allowed. Rules over two axes of a cell are checked in `sweep.cells.cell`, and
-those that depend on the machine in `sweep.launch.execute`.
+got, what is allowed. Rules over two axes of a cell are checked in `sweep.grid`, and those
+that depend on the machine in `sweep.launch.execute`.
 """
 
 from collections.abc import Mapping

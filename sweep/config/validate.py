@@ -91,8 +91,8 @@ def ScalarOrList(each: Check, *, repeats: bool = False) -> Check:
 
 
 def OrNull(check: Check, then: Any = None) -> Check:
-    """Values that another check accepts, and null, which means `then`."""
-    return Check(lambda v: then if v is None else check(v))
+    """Values that another check accepts, and null or an empty text, which mean `then`."""
+    return Check(lambda v: then if v is None or v == "" else check(v))
 
 
 def _passing(

@@ -6,6 +6,7 @@ same code.
 """
 
 import contextlib
+import errno
 import hashlib
 import secrets
 import shutil
@@ -80,7 +81,8 @@ def asked(store: Store) -> Iterator[Question]:
             folder.mkdir(parents=True)
             question = Question(folder=folder, store=store)
             (folder / "word").write_text(question.word)
-            stack.enter_context(locked(folder / "lock"))
+            if not stack.enter_context(locked(folder / "lock")):
+                raise OSError(errno.EWOULDBLOCK, "a new file is locked already")
         except OSError as error:
             raise ConfigError(
                 f"cluster.storage: got {store.state.parent}, where this machine cannot write and "

@@ -28,7 +28,7 @@ from sweep.trial.worker import Job, run_cells
 
 EARLIER_SECONDS = 120.0
 """How long to wait for the workers of a killed driver, which end within a minute."""
-STOP_SECONDS = 5.0
+STOP_SECONDS = 20.0
 """How long to wait for workers on an interrupt."""
 
 
@@ -296,7 +296,14 @@ def _lock(store: Store, sweep: str) -> Iterator[bool]:
         raise ConfigError(f"tracking.uri: its folder {folder} cannot be created: {error}") from None
     path = folder / sweep
     ran_here = path.exists()
-    with locked(path) as taken:
+    with contextlib.ExitStack() as stack:
+        try:
+            taken = stack.enter_context(locked(path))
+        except OSError as error:
+            raise ConfigError(
+                f"tracking.uri: files in {folder} cannot be locked ({error.strerror}); put the "
+                "store on a file system with locks"
+            ) from None
         if not taken:
             raise ConfigError(
                 f"tracking.uri: this sweep ({sweep}) is already running on this store; "

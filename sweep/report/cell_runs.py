@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from models.schedules import RULES
 from sweep.cells.axes import AXES
 from sweep.cells.cell import Cell
-from sweep.cells.kinds import cell_from_params
+from sweep.cells.kinds import UnknownKindError, cell_from_params
+from sweep.config.validate import ConfigError
 from sweep.tracking.base import Run
 
 SORTED = ("S0", *(axis for axis in reversed(AXES) if axis != "S0"))
@@ -24,15 +25,20 @@ class CellRun:
 def sorted_cell_runs(runs: Sequence[Run]) -> list[CellRun]:
     """The cells of these runs, sorted by their axes, whatever order they ran in.
 
-    Runs without params, which were cut off as they started, are left out.
+    Runs without params, which were cut off as they started, are left out. Raises
+    ConfigError for a kind of model that this version lacks.
     """
     order = list(RULES)
-    return sorted(
-        (
+    try:
+        cell_runs = [
             CellRun(cell=cell_from_params(run.params), run=run)
             for run in runs
             if "family" in run.params
-        ),
+        ]
+    except UnknownKindError as error:
+        raise ConfigError(f"sweep: {error}") from None
+    return sorted(
+        cell_runs,
         key=lambda cell_run: (
             cell_run.cell.kind.model,
             order.index(cell_run.cell.schedule.name),

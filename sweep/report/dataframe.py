@@ -72,11 +72,10 @@ def _curves(tracker: Tracker, cell_run: CellRun) -> Curves:
 def _cell(pd: Any, cell_run: CellRun, name: str, curves: Curves, *, runs: bool) -> "pd.DataFrame":
     """The rows of a cell."""
     cell, theory = cell_run.cell, theory_of(cell_run.cell)
-    axes = {axis: cell.axes.get(axis, math.nan) for axis in AXES}
-    values: dict[str, Any] = axes | {
-        a: getattr(cell.schedule, a) for a in AXES if AXES[a].of == "schedule"
-    }
+    of_schedule = [name for name, axis in AXES.items() if axis.of == "schedule"]
+    values: dict[str, Any] = {name: getattr(cell.schedule, name) for name in of_schedule}
     values["reuse"] = bool(cell.schedule.reuse)
+    values |= {name: cell.axes.get(name, math.nan) for name in AXES if name not in of_schedule}
     head = {"name": name, "model": cell.kind.model, "schedule": cell.schedule.name, **values}
     head |= {"replicates": cell.replicates, "cell": cell.id}
     if runs:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from sweep.search import threshold_result
 from sweep.search.threshold_result import ThresholdResult
 
-AXES = ("N", "S0", "support", "m", "level")
+AXES = tuple(axis for axis in threshold_result.AXES if axis != "K")
 """What n* may scale with, where it differs between answers."""
 CONFIDENCE = 0.95
 """Confidence level of the intervals of the exponents."""

@@ -57,7 +57,7 @@ class Problem:
     def name(self) -> str:
         """Readable name, as in `partial N=100 S0=0.1 m=10 deviation < 0.2`."""
         parts = [self.cell.name_without("n")]
-        if self.cell.source.family != "text":  # a text determines its support
+        if not self.cell.kind.trains_network:  # a network has that of its text
             parts.append(f"support={self.cell.source.support}")
         return f"{' '.join(parts)} m={self.cell.generations}"
 

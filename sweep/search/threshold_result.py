@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 
 from models.theory.threshold import Crossing
 from sweep.search.bracketing import Bracket
+from sweep.tracking.base import StoreError
 
 FILE = "threshold.json"
 """Artifact of the run of a sweep: a list with an object per answer."""
@@ -162,5 +163,9 @@ def write(results: Iterable[ThresholdResult], path: Path) -> None:
 
 
 def read(path: Path) -> list[ThresholdResult]:
-    """Read the results in a threshold.json."""
-    return [ThresholdResult.from_json(data) for data in json.loads(path.read_text())]
+    """Read the results in a threshold.json. Raises StoreError if it has no such results."""
+    try:
+        return [ThresholdResult.from_json(data) for data in json.loads(path.read_text())]
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise StoreError(f"sweep: its threshold.json cannot be read ({reason})") from None

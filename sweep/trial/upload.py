@@ -5,6 +5,7 @@ answer, results wait in the order in which they were computed, and computing
 continues.
 """
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from sweep.cells import groups, thinning
 from sweep.cells.cell import Cell
-from sweep.cells.kinds import cell_from_params
+from sweep.cells.kinds import UnknownKindError, cell_from_params
 from sweep.results import summary
 from sweep.results.dataset import dataset_of, datasets_of
 from sweep.results.theory import theory_of
@@ -83,7 +84,8 @@ def log_points(cell: Cell, run: StartedRun, points: Sequence[Point], tracker: Tr
     each time a cell is computed, so their steps that the run has are not sent.
     Raises OutageError if the store does not answer.
     """
-    there = {key: tracker.steps(run.id, key) for key in cell.kind.clocked if not run.new}
+    sent = {point.key for point in points} & set(cell.kind.clocked)
+    there = {key: tracker.steps(run.id, key) for key in sent if not run.new}
     fresh = [point for point in points if point.step not in there.get(point.key, ())]
     tracker.log(run.id, fresh, start_ms=run.start_ms, params=cell.params)
 
@@ -104,7 +106,8 @@ def upload(
     for path in cell.kind.files(result.curves, target.spool / cell.id):
         tracker.log_artifact(run.id, path)
     # The end derives from the stored duration too, so that a replay is identical.
-    end_ms = run.start_ms + max(1, round(1000 * result.seconds))
+    # A cell that is tried again later ends later than its run began.
+    end_ms = max(run.start_ms, result.start_ms) + max(1, round(1000 * result.seconds))
     tags: dict[str, str | None] = {"error": None} if cell.id in target.failed else {}
     if result.notes:
         tags["notes"] = "; ".join(result.notes)[:LONGEST_NOTES]
@@ -266,7 +269,9 @@ def leftovers(folder: Path) -> Mapping[str, list[Cell]]:
     for note in sorted(folder.glob("*/*/result.json"), key=lambda path: path.stat().st_mtime):
         params = spool.params(note)
         if params is not None:
-            waiting.setdefault(note.parent.parent.name, []).append(cell_from_params(params))
+            with contextlib.suppress(UnknownKindError):  # left to the version that has its kind
+                cell = cell_from_params(params)
+                waiting.setdefault(note.parent.parent.name, []).append(cell)
     return waiting
 
 

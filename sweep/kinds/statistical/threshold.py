@@ -1,6 +1,6 @@
 """Theory for threshold searches of the statistical model.
 
-A criterion is one of `sweep.config.search.CRITERIA`, at the last generation of a cell.
+A criterion is one of `sweep.config.search.LARGEST_LEVEL`, at the last generation of a cell.
 """
 
 from collections.abc import Callable, Mapping

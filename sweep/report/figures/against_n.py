@@ -67,7 +67,7 @@ def collapse_time_figure(cells: Sequence[CellCurves], title: str) -> "Figure":
 
 def series_name(cell: Cell) -> str:
     """The name of a cell without its n."""
-    return " ".join(word for word in cell.name.split(" ") if not word.startswith("n="))
+    return cell.name_without("n")
 
 
 def overview_figure(

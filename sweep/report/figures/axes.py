@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sweep.cells.axes import AXES
 from sweep.cells.thinning import chosen
 from sweep.report.series import Series
 
@@ -47,7 +48,7 @@ LABELS = {
     "sigma": r"$\sigma_m$",
     "deviation": r"$\|p^{(m)} - p^{(1)}\|_1$",
     "T": "share of runs",
-    "n": "samples per generation $n$",
+    **{name: axis.label for name, axis in AXES.items()},
 }
 """Quantity or axis -> its label."""
 MOST_TICKS = 8

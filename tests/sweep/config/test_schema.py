@@ -100,3 +100,9 @@ def test_the_uniform_law_logs_its_own_concentration() -> None:
     assert cells[0].params["S0"] == str(1 / 52)
     again, _ = expand(settings(PARTIAL, "source.family=uniform", "grid.n=5", f"grid.S0={1 / 52!r}"))
     assert cells == again
+
+
+@pytest.mark.parametrize("empty", ["null", "''"])
+def test_an_empty_purpose_or_experiment_is_the_name(empty: str) -> None:
+    made = settings(PARTIAL, f"purpose={empty}", f"tracking.experiment={empty}")
+    assert (made.purpose, made.tracking.experiment) == ("partial", "partial")

@@ -80,12 +80,12 @@ def test_cells_come_back_from_their_params() -> None:
 def test_axes_of_the_other_model_are_dropped_and_named() -> None:
     cells, notices = expand(settings("+experiment=gpt_demo", "grid.S0=0.3", "grid.schedule=full"))
     assert [cell.name for cell in cells] == ["full n=8250 temperature=1"]
-    assert "grid.S0 is not used by model=gpt: dropped" in [
-        n.message for n in notices
-    ]
+    assert "grid.S0 is not used by model=gpt: dropped" in [n.message for n in notices]
     cells, notices = expand(settings("+experiment=full", "grid.temperature=0.5", "grid.n=5"))
     assert [cell.name for cell in cells] == ["full n=5 S0=0.1"]
-    assert "grid.temperature is not used by model=statistical: dropped" in [n.message for n in notices]
+    assert "grid.temperature is not used by model=statistical: dropped" in [
+        n.message for n in notices
+    ]
 
 
 def test_the_text_of_a_gpt_is_an_initial_law_of_the_statistical_model() -> None:
