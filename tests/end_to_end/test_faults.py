@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sqlalchemy import Engine, event
 
 from sweep.results import arrays
 from sweep.tracking.mlflow_tracker import MlflowTracker
@@ -137,6 +138,29 @@ def test_the_same_sweep_twice_at_once_is_refused(store_folder: Path) -> None:
     assert "cells are finished and kept" in err
     (parent,) = MlflowTracker(f"sqlite:///{store_folder / 'mlflow.db'}", "full").runs(None)
     assert parent.status == "KILLED"
+
+
+def test_an_interrupt_in_the_middle_of_a_write_leaves_no_lock(store_folder: Path) -> None:
+    """SQLAlchemy gives such a connection up, and SQLite's lock lives as long as its cursor."""
+    writes: list[str] = []
+
+    def interrupt(connection: object, cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO metrics") and not writes:
+            writes.append(statement)
+            raise KeyboardInterrupt
+
+    event.listen(Engine, "after_cursor_execute", interrupt)
+    try:
+        done = sweep_here(store_folder, *SMOKE, "cluster=inline")
+    finally:
+        event.remove(Engine, "after_cursor_execute", interrupt)
+    assert writes
+    assert done.returncode == 130
+    assert "interrupted; 0 of 4 cells are finished and kept" in done.stderr
+    tracker = MlflowTracker(f"sqlite:///{store_folder / 'mlflow.db'}", "smoke")
+    (parent,) = tracker.runs(None)
+    assert parent.status == "KILLED"
+    assert {run.status for run in tracker.runs(parent.id)} == {"KILLED"}
 
 
 def loaded(process: "subprocess.Popen[str]", folder: Path) -> bool:
