@@ -1,4 +1,4 @@
-"""What tests of several rooms share: new stores, and which files are run first."""
+"""What tests of several rooms share: new stores, and which files come first."""
 
 import os
 from collections.abc import Callable
@@ -7,6 +7,20 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import stores
+
+LONGEST = (
+    "test_faults", "test_server", "test_cli", "test_gpt_cells", "test_browser", "test_docs",
+    "test_golden_store", "test_model", "test_api", "test_progress", "test_packaging",
+    "test_data_parallel", "test_threshold", "test_replays", "test_html",
+)  # fmt: skip
+"""The files of tests that take longest, in their order."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that all workers of a run end at about the same time."""
+    last = len(LONGEST)
+    rank = {name: at for at, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, last))
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -121,12 +122,16 @@ class Session:
         job = self._job(cells, todo, runs)
         if self._text is not None:
             corpus.keep(job.workspace.shared, self._text)
-        try:
+        lost: dict[str, str] | None = None
+        with contextlib.suppress(KeyboardInterrupt):
             before = {c.id for c in cells} - {c.id for c in todo}
             with ProgressBar(cells, _costs(cells, job), before, title=title) as progress:
                 runner = self._ray.run_here if here else self._ray.run
                 lost = runner(todo, job, self._store, tracker, progress)
-        except KeyboardInterrupt:
+        if lost is None:
+            # Outside of any handler, whose traceback would keep alive what was cut off: a cursor of
+            # SQLite that was writing holds the lock until it is collected.
+            gc.collect()
             try:
                 finished = self._interrupted()
             except OutageError as error:
@@ -134,7 +139,7 @@ class Session:
                     f"the store does not answer ({error}); finished cells are kept"
                 ) from None
             what = f"of {len(cells)} cells" if self._one_round else "probes"
-            raise InterruptedSweepError(f"{finished} {what} are finished and kept") from None
+            raise InterruptedSweepError(f"{finished} {what} are finished and kept")
         if self._one_round:
             self._ray.stop_behind()  # this was the last round
         runs = _by_cell(tracker.runs(parent))

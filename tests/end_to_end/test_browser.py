@@ -139,7 +139,7 @@ def test_the_run_of_a_sweep_says_what_was_asked_and_found(
     page.goto(f"{address}/#/experiments/1/runs?workflowType=machine_learning")
     page.get_by_role("link", name=re.compile("^smoke [0-9a-f]{6}$")).click()
     note = page.get_by_test_id("note-editor-preview-content")
-    note.get_by_text("One small cell of each schedule of the paper").wait_for()
+    note.get_by_text("Does one small cell of each of").wait_for()
     page.get_by_text("Show more").click()
     rows = note.locator("tr").all_inner_texts()
     table = [line.split() for line in swept[1].splitlines() if re.match("(full|partial) n=", line)]
