@@ -64,6 +64,7 @@ def _draw_answers(
             [answer.axes[x] for answer, _ in exact],
             [_over(answer, n, per_N) for answer, n in exact],
             color=colour, ls="--", lw=1.6, label=f"{names[k]} exact".strip() if exact else "_",
+            marker="_" if len(exact) == 1 else "", ms=16, mew=1.8,
         )  # fmt: skip
         _intervals(axes, members, x, per_N, colour, MARKERS[k % len(MARKERS)], names[k] or "runs")
     if others:
