@@ -110,7 +110,8 @@ def test_memory_keeps_only_figures_and_tables(tmp_path: Path) -> None:
 
 def test_force_runs_everything_anew_and_keeps_the_old(store_folder: Path) -> None:
     for extra in ((), ("force=true",)):
-        assert sweep_here(store_folder, *SMOKE, "cluster=inline", *extra).returncode == 0
+        options = (*SMOKE, "cluster=inline", "figure=schedules", *extra)
+        assert sweep_here(store_folder, *options).returncode == 0
     tracker = MlflowTracker(f"sqlite:///{store_folder / 'mlflow.db'}", "smoke")
     parents = tracker.runs(None)
     assert len(parents) == 2
@@ -130,7 +131,7 @@ def test_a_failing_cell_is_reported_and_tried_again(store_folder: Path) -> None:
     """A file where the last cell wants its folder: a real failure of one cell alone."""
     arguments = (
         "+experiment=full", f"grid.n=[{','.join(map(str, range(40, 60)))}]",
-        "replicates=200", "generations=20", "cluster=inline",
+        "replicates=200", "generations=20", "cluster=inline", "figure=collapse_time",
     )  # fmt: skip
     plan = sweep_here(store_folder, *arguments, "dry_run=true")
     (cell,) = re.findall(r"^full n=59 .*?([0-9a-f]{12})", plan.stdout, flags=re.M)

@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -149,8 +150,8 @@ def test_every_command_is_in_one_list() -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("docs")
+def folder(make_store_folder: Callable[[str], Path]) -> Path:
+    return make_store_folder("docs")
 
 
 def environment() -> dict[str, str]:

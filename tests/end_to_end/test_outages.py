@@ -240,7 +240,7 @@ def test_workers_killed_for_memory_cost_their_cells_alone(store_folder: Path) ->
 
 def test_deliver_sends_what_waits_in_a_local_store(store_folder: Path) -> None:
     """Results of a sweep that was killed between computing and logging."""
-    options = ("+experiment=smoke", "cluster=inline")
+    options = ("+experiment=smoke", "cluster=inline", "figure=schedules")
     assert sweep_here(store_folder, *options).returncode == 0
     tracker = MlflowTracker(f"sqlite:///{store_folder / 'mlflow.db'}", "smoke")
     (parent,) = tracker.runs(None)

@@ -19,7 +19,9 @@ def doubled(folder: Path) -> list[tuple[str, str, int]]:
         return connection.execute(query).fetchall()
 
 
-@pytest.mark.parametrize("options", [(*SMOKE, "cluster=inline"), GPT], ids=["smoke", "gpt"])
+@pytest.mark.parametrize(
+    "options", [(*SMOKE, "cluster=inline", "figure=schedules"), GPT], ids=["smoke", "gpt"]
+)
 @pytest.mark.parametrize("keep_state", [True, False])
 def test_a_finished_cell_that_is_marked_killed_is_logged_once(
     store_folder: Path, options: tuple[str, ...], keep_state: bool

@@ -301,7 +301,7 @@ def test_settings_of_the_experiment() -> None:
 
 BEST = (
     "+experiment=smoke", "search=optuna", "optuna.axes={S0:[0.1,0.5]}", "optuna.trials=6",
-    "optuna.at_once=3", "grid.schedule=[full,partial]", "cluster=inline", "figure=collapse_time",
+    "optuna.at_once=3", "grid.schedule=[full,partial]", "cluster=inline", "figure=schedules",
 )  # fmt: skip
 
 
