@@ -221,7 +221,7 @@ def halved(taken: int, good: int, bad: int) -> tuple[int, int]:
     return few, drawn
 
 
-RATIO = [h for h in HYPERGEOMETRICS if halved(*h)[1] >= variates.INVERTED]
+RATIO = [h for h in HYPERGEOMETRICS if halved(*h)[1] >= 10]
 """Those that are drawn by the ratio of uniforms; the others are inverted."""
 
 
