@@ -10,9 +10,9 @@ BIN = .venv/bin
 run: install
 	$(BIN)/python -m sweep +experiment=partial
 
-# Two files at a time: many tests wait for processes to start.
+# Two files at a time, the longest first (tests/conftest.py): many tests wait for processes to start.
 test: install
-	$(BIN)/python -m pytest tests -n 2 --dist loadfile
+	$(BIN)/python -m pytest tests -n 2 --dist loadfile --no-loadscope-reorder
 
 install: .venv/installed
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.statistical import jit
+from tests import conftest
 from tests.helpers.paths import ROOT
 
 ROOMS = (
@@ -185,6 +186,12 @@ def test_files_are_small() -> None:
     tests = sorted((ROOT / "tests").rglob("*.py"))
     for path in [*MODULES.values(), *tests]:
         assert len(path.read_text().splitlines()) <= 400, path
+
+
+def test_files_that_come_first_are_there() -> None:
+    names = [path.stem for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(set(names)) == len(names)
+    assert set(conftest.LONGEST) < set(names)
 
 
 def test_a_statistical_sweep_never_imports_torch(tmp_path: Path) -> None:
