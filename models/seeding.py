@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.source import Source
+from .source import Source
 
 STREAM = 2
 """Increased whenever the same setting gives other bits, so that stored results are not reused."""

@@ -3,11 +3,12 @@
 import ast
 import subprocess
 import sys
+from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
 
-from models.statistical import jit
+from sweep.models.statistical import jit
 from tests import conftest
 from tests.helpers.paths import ROOT
 
@@ -96,15 +97,21 @@ def room(module: str) -> str:
 
 
 def imports(path: Path) -> set[str]:
-    """Every module a file imports, anywhere in it; a package only if it is imported itself."""
+    """Every module a file imports, anywhere in it; a package only if it is imported itself.
+
+    `sweep.models` is the folder models/, by the link in sweep/.
+    """
     found = set()
+    package = ".".join(path.relative_to(ROOT).parts[:-1])
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            module = resolve_name("." * node.level + (node.module or ""), package)
+            module = module.removeprefix("sweep.") if module.startswith("sweep.models") else module
             for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                found.add(inner if inner in MODULES else node.module)
+                inner = f"{module}.{alias.name}"
+                found.add(inner if inner in MODULES else module)
     return found
 
 
@@ -150,6 +157,19 @@ def test_models_know_nothing_of_the_shell() -> None:
         assert not {o.split(".")[0] for o in imports(path)} & {
             "sweep", "hydra", "omegaconf", "ray", "mlflow",
         }  # fmt: skip
+
+
+def test_models_is_imported_by_no_name_that_a_user_may_have() -> None:
+    """A folder of a user may hold a models.py: ours is `sweep.models`, and relative in itself."""
+    for path in [*MODULES.values(), *(ROOT / "tests").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module or ""]
+            inside = path.is_relative_to(ROOT / "models")
+            for name in names:
+                assert name.split(".")[0] != "models", path
+                assert not (inside and name.split(".")[0] == "sweep"), path
 
 
 def test_engine_and_theory_do_not_know_each_other() -> None:

@@ -34,9 +34,9 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from models.gpt.device import Device, deterministic, gpus
-from models.gpt.gradients import GradientComputer, GradientTask
-from models.gpt.model import GPT
+from .device import Device, deterministic, gpus
+from .gradients import GradientComputer, GradientTask
+from .model import GPT
 
 SILENT_SECONDS = 600.0
 """Longest wait of one process for another within a step; the first step may compile."""
@@ -46,7 +46,7 @@ END_SECONDS = 2.0
 """Longest wait for workers to end, or to report why they failed."""
 UP = "up"
 """The message of a worker that has started; any other message is why it failed."""
-WORKER = "import sys; from models.gpt.data_parallel import work; work(int(sys.argv[1]))"
+WORKER = f"import sys; from {__name__} import work; work(int(sys.argv[1]))"
 
 
 class LostWorkerError(Exception):
@@ -134,8 +134,9 @@ class DataParallelGroup:
             rank=0, size=self.size, folder=folder,
             device=self._device, silent_seconds=self._silent,
         )  # fmt: skip
-        # This package before the rest of the path: the working folder may hold another `models`.
-        path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
+        # This package before the rest of the path: the working folder may hold another.
+        home = str(Path(__file__).parents[__name__.count(".")])
+        path = os.pathsep.join([home, *filter(None, sys.path)])
         for _ in range(1, self.size):
             here, there = multiprocessing.Pipe()
             process = subprocess.Popen(

@@ -5,10 +5,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.gpt import dataset
-from models.gpt.config import Training
-from models.gpt.dataset import MISSING, Documents
-from models.gpt.device import Device
+from . import dataset
+from .config import Training
+from .dataset import MISSING, Documents
+from .device import Device
 
 
 class Batches:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.corpus import Tokens
+from ..corpus import Tokens
 
 MISSING = -1
 """The target where a document is shorter than a window; it adds nothing to a loss."""

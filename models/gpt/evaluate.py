@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from models.corpus import Tokens
-from models.gpt.dataset import Documents
-from models.gpt.device import Device
-from models.gpt.model import GPT
+from ..corpus import Tokens
+from .dataset import Documents
+from .device import Device
+from .model import GPT
 
 Floats = NDArray[np.float64]
 GRAMS = (1, 2, 3, 4, 8)

@@ -24,11 +24,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.corpus import Tokens
-from models.gpt.config import Sampling
-from models.gpt.device import Device, autocast
-from models.gpt.model import GPT
-from models.seeding import derive
+from ..corpus import Tokens
+from ..seeding import derive
+from .config import Sampling
+from .device import Device, autocast
+from .model import GPT
 
 
 def blocks(documents: int, sampling: Sampling) -> int:

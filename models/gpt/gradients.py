@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.gpt.config import Network, Training
-from models.gpt.dataloader import Batches
-from models.gpt.dataset import MISSING, Documents
-from models.gpt.device import Device, autocast, reseed
-from models.gpt.model import GPT
-from models.seeding import derive
+from ..seeding import derive
+from .config import Network, Training
+from .dataloader import Batches
+from .dataset import MISSING, Documents
+from .device import Device, autocast, reseed
+from .model import GPT
 
 
 @dataclass(frozen=True, kw_only=True)

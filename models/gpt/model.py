@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.gpt.config import Network
+from .config import Network
 
 
 @dataclass(kw_only=True)

@@ -19,13 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.gpt import dataset
-from models.gpt.config import Training
-from models.gpt.data_parallel import DataParallelGroup
-from models.gpt.dataset import MISSING, Documents
-from models.gpt.device import Device, autocast
-from models.gpt.gradients import GradientComputer, GradientTask, cross_entropy_sum
-from models.gpt.model import GPT
+from . import dataset
+from .config import Training
+from .data_parallel import DataParallelGroup
+from .dataset import MISSING, Documents
+from .device import Device, autocast
+from .gradients import GradientComputer, GradientTask, cross_entropy_sum
+from .model import GPT
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -12,17 +12,17 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from models.gpt import dataset, trainer
-from models.gpt.dataset import Documents
-from models.gpt.device import generator
-from models.gpt.model import GPT
-from models.gpt.trainer import Trainer
-from models.recursion import resume
-from models.recursion.checkpoint_store import Arrays, CheckpointStore, MissingCheckpointError
-from models.recursion.ground_truth import Truth
-from models.recursion.resume import Progress, Work
-from models.recursion.setting import Setting
-from models.seeding import derive
+from ..gpt import dataset, trainer
+from ..gpt.dataset import Documents
+from ..gpt.device import generator
+from ..gpt.model import GPT
+from ..gpt.trainer import Trainer
+from ..seeding import derive
+from . import resume
+from .checkpoint_store import Arrays, CheckpointStore, MissingCheckpointError
+from .ground_truth import Truth
+from .resume import Progress, Work
+from .setting import Setting
 
 
 def data(

@@ -12,15 +12,15 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from models.corpus import Tokens
-from models.gpt import evaluate, trainer
-from models.gpt.config import Sampling
-from models.gpt.dataset import Documents
-from models.gpt.device import Device
-from models.gpt.model import GPT
-from models.recursion import markov, resume
-from models.recursion.checkpoint_store import CheckpointStore
-from models.recursion.resume import Progress
+from ..corpus import Tokens
+from ..gpt import evaluate, trainer
+from ..gpt.config import Sampling
+from ..gpt.dataset import Documents
+from ..gpt.device import Device
+from ..gpt.model import GPT
+from . import markov, resume
+from .checkpoint_store import CheckpointStore
+from .resume import Progress
 
 Floats = NDArray[np.float64]
 

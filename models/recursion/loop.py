@@ -22,15 +22,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import corpus
-from models.gpt import evaluate, trainer
-from models.gpt.dataset import Documents
-from models.recursion import generation, resume
-from models.recursion.checkpoint_store import CheckpointStore, MissingCheckpointError
-from models.recursion.reference import Reference
-from models.recursion.resume import Progress, scaled
-from models.recursion.setting import Setting
-from models.seeding import derive
+from .. import corpus
+from ..gpt import evaluate, trainer
+from ..gpt.dataset import Documents
+from ..seeding import derive
+from . import generation, resume
+from .checkpoint_store import CheckpointStore, MissingCheckpointError
+from .reference import Reference
+from .resume import Progress, scaled
+from .setting import Setting
 
 Record = dict[str, NDArray[Any]]
 """One array (R,) for each metric, and: laws (R, C, s), the next-token distributions; samples

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.corpus import Tokens
+from ..corpus import Tokens
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,19 +12,19 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from models import corpus
-from models.corpus import Tokens
-from models.gpt import evaluate
-from models.gpt.dataset import Documents
-from models.gpt.device import generator
-from models.gpt.model import GPT
-from models.gpt.trainer import Trainer
-from models.recursion import generation, markov, resume
-from models.recursion.checkpoint_store import Arrays, CheckpointStore
-from models.recursion.ground_truth import MarkovTruth, TrainedTruth, Truth, real
-from models.recursion.resume import Progress, Work, scaled
-from models.recursion.setting import Setting
-from models.seeding import derive
+from .. import corpus
+from ..corpus import Tokens
+from ..gpt import evaluate
+from ..gpt.dataset import Documents
+from ..gpt.device import generator
+from ..gpt.model import GPT
+from ..gpt.trainer import Trainer
+from ..seeding import derive
+from . import generation, markov, resume
+from .checkpoint_store import Arrays, CheckpointStore
+from .ground_truth import MarkovTruth, TrainedTruth, Truth, real
+from .resume import Progress, Work, scaled
+from .setting import Setting
 
 
 @dataclass(frozen=True, kw_only=True)

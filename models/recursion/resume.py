@@ -11,13 +11,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from models.corpus import Tokens
-from models.gpt import generate
-from models.gpt.config import Sampling
-from models.gpt.device import Device
-from models.gpt.model import GPT
-from models.gpt.trainer import Trainer
-from models.recursion.checkpoint_store import Arrays, CheckpointStore
+from ..corpus import Tokens
+from ..gpt import generate
+from ..gpt.config import Sampling
+from ..gpt.device import Device
+from ..gpt.model import GPT
+from ..gpt.trainer import Trainer
+from .checkpoint_store import Arrays, CheckpointStore
 
 WAIT_SECONDS = 0.2
 """Time between two checks for a piece that another process is making."""

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import corpus
-from models.gpt import dataset
-from models.gpt.config import GPT_STREAM, Recipe
-from models.gpt.data_parallel import DataParallelGroup
-from models.gpt.device import Device
-from models.schedules import Schedule
-from models.seeding import derive
+from .. import corpus
+from ..gpt import dataset
+from ..gpt.config import GPT_STREAM, Recipe
+from ..gpt.data_parallel import DataParallelGroup
+from ..gpt.device import Device
+from ..schedules import Schedule
+from ..seeding import derive
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,9 +33,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from models.schedules import Schedule
-from models.seeding import stream_key
-from models.source import Source
+from ..schedules import Schedule
+from ..seeding import stream_key
+from ..source import Source
 
 Floats = NDArray[np.float64]
 DRAWS = ("uniform", "text")

@@ -13,9 +13,9 @@ its arguments and buffers, and 2 s of 9 to a compilation.
 import numpy as np
 from numpy.typing import NDArray
 
-from models.statistical import measures, steps
-from models.statistical.jit import inlined, uncounted
-from models.statistical.structs import Initial, Models, Plan, Pool, Results
+from . import measures, steps
+from .jit import inlined, uncounted
+from .structs import Initial, Models, Plan, Pool, Results
 
 
 def advance(

@@ -8,8 +8,8 @@ import math
 
 import numpy as np
 
-from models.statistical.jit import compiled, inlined
-from models.statistical.structs import Batch
+from .jit import compiled, inlined
+from .structs import Batch
 
 BATCH = 1024
 """Tokens, or models, that are measured together."""

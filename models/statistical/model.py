@@ -20,10 +20,10 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from models.schedules import Schedule
-from models.seeding import stream_key
-from models.source import Source
-from models.statistical import kernel, structs
+from ..schedules import Schedule
+from ..seeding import stream_key
+from ..source import Source
+from . import kernel, structs
 
 CURVES = (
     "sigma", "p_max", "deviation", "deviation_p0", "support", "entropy", "js_p0", "tail",

@@ -9,8 +9,8 @@ by halving them over the slots (splits), at a cost that grows with the slots.
 
 import numpy as np
 
-from models.statistical.jit import compiled, inlined
-from models.statistical.variates import (
+from .jit import compiled, inlined
+from .variates import (
     below,
     binomial,
     hypergeometric,

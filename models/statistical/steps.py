@@ -27,9 +27,9 @@ counter alone. With more than one source, draws are numbered through.
 
 import numpy as np
 
-from models.statistical import sampling
-from models.statistical.jit import compiled, inlined
-from models.statistical.structs import KEEP_ALL, KEEP_NOTHING, KEEP_WINDOW, Plan, Scratch
+from . import sampling
+from .jit import compiled, inlined
+from .structs import KEEP_ALL, KEEP_NOTHING, KEEP_WINDOW, Plan, Scratch
 
 PHASE_REAL, PHASE_PICK, PHASE_MODEL, PHASE_CHOOSE = np.arange(4)
 PHASE_REAL_SPLIT, PHASE_SPLIT, PHASE_MODEL_SPLIT, PHASE_CHOOSE_SPLIT = np.arange(4, 8)

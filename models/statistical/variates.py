@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from models.statistical.jit import compiled, inlined
+from .jit import compiled, inlined
 
 REDRAW = 16
 """Phases are below it; attempt a = 1, 2, .. of phase f takes phase f + a REDRAW."""

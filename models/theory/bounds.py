@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.theory.moments import Floats
+from .moments import Floats
 
 
 def collapse_probability_bounds(

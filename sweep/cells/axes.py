@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from models.schedules import LARGEST_SAMPLE
+from sweep.models.schedules import LARGEST_SAMPLE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,12 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.schedules import Schedule
-from models.seeding import canonical
-from models.source import Source
 from sweep.cells.axes import AXES
 from sweep.cells.outcome import CellProgress, Curves, Theory
 from sweep.cells.workspace import Workspace
+from sweep.models.schedules import Schedule
+from sweep.models.seeding import canonical
+from sweep.models.source import Source
 
 
 class Kind(Protocol):

@@ -13,10 +13,10 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from models.schedules import Schedule
-from models.source import WITHOUT_S0, Source
 from sweep.cells.axes import AXES
 from sweep.cells.cell import Cell, Kind
+from sweep.models.schedules import Schedule
+from sweep.models.source import WITHOUT_S0, Source
 
 KINDS: dict[str, str] = {
     "statistical": "sweep.kinds.statistical",

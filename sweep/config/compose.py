@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.schedules import RULES
 from sweep.config.validate import ConfigError
+from sweep.models.schedules import RULES
 from sweep.paths import CONF
 
 if TYPE_CHECKING:

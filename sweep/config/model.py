@@ -2,9 +2,9 @@
 
 from typing import Annotated, ClassVar
 
-from models.gpt.config import TRUTHS
 from sweep.config.section import Section
 from sweep.config.validate import Choice, ConfigError, Text, Whole
+from sweep.models.gpt.config import TRUTHS
 
 
 class Corpus(Section):

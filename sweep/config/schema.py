@@ -18,8 +18,6 @@ from pydantic import (
     model_validator,
 )
 
-from models.schedules import LARGEST_SAMPLE, RULES
-from models.source import FAMILIES
 from sweep.cells import kinds
 from sweep.cells.axes import AXES, Axis
 from sweep.config.cluster import Cluster
@@ -39,6 +37,8 @@ from sweep.config.validate import (
     Text,
     Whole,
 )
+from sweep.models.schedules import LARGEST_SAMPLE, RULES
+from sweep.models.source import FAMILIES
 
 FIGURES = (
     "curves", "initial", "windows", "collapse_time", "schedules", "simplex", "gpt", "threshold",

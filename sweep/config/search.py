@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator, ValidationInfo, model_validator
 
-from models.schedules import LARGEST_SAMPLE
 from sweep.config.section import Section
 from sweep.config.validate import Check, Choice, ConfigError, Flag, Real, ScalarOrList, Text, Whole
+from sweep.models.schedules import LARGEST_SAMPLE
 
 SEARCHES = ("grid", "threshold", "optuna")
 SHARE = Real(1e-6, 1 - 1e-6, "a number between 0 and 1")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import requests
 
-from models import corpus
 from sweep.config.schema import Settings
 from sweep.config.validate import ConfigError
+from sweep.models import corpus
 from sweep.storage.atomic import write_bytes
 
 TIMEOUT = (5.0, 60.0)

@@ -5,9 +5,6 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from models import corpus
-from models.schedules import RULES, Schedule
-from models.source import WITHOUT_S0, Source
 from sweep.cells.axes import AXES
 from sweep.cells.cell import Cell
 from sweep.cells.kinds import part
@@ -16,6 +13,9 @@ from sweep.config.schema import Settings
 from sweep.config.validate import ConfigError
 from sweep.grid.corpus import needs_text
 from sweep.grid.memory import check_size
+from sweep.models import corpus
+from sweep.models.schedules import RULES, Schedule
+from sweep.models.source import WITHOUT_S0, Source
 
 TRAINS_ON_N = ("matched", "accumulate_subsample")
 """Schedules with real samples whose n is the size of the whole training set."""

@@ -1,8 +1,8 @@
 """Estimated memory of cells; cells that need too much are refused."""
 
-from models.schedules import LARGEST_POOL
 from sweep.cells.cell import Cell
 from sweep.config.validate import ConfigError
+from sweep.models.schedules import LARGEST_POOL
 
 LARGEST_CELL = 4 * 2**30
 """Most memory that one cell may need, in bytes."""

@@ -5,8 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from models.seeding import canonical
 from sweep.cells.cell import Cell
+from sweep.models.seeding import canonical
 
 
 def word(cell: Cell) -> tuple[str, str]:

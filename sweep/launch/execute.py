@@ -52,7 +52,7 @@ def check(settings: Settings) -> None:
     cluster = settings.cluster
     device = settings.model_section.device_name
     if device == "cuda" and cluster.kind != "ray":
-        from models.gpt.device import choose
+        from sweep.models.gpt.device import choose
 
         try:
             choose("auto", "cuda")
@@ -60,7 +60,7 @@ def check(settings: Settings) -> None:
             raise ConfigError(f"model.{error}") from None
     workers = cluster.workers_per_trial
     if cluster.kind == "inline" and workers > 1 and device != "cpu":
-        from models.gpt.device import gpus
+        from sweep.models.gpt.device import gpus
 
         if 0 < gpus() < workers:
             raise ConfigError(

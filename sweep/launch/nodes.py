@@ -147,8 +147,8 @@ def refuse(store: Store, complaints: Sequence[tuple[Node, str]]) -> None:
 def code() -> str:
     """Return a hash of this code, which all nodes must run."""
     digest = hashlib.sha256()
-    for package in (SWEEP, SWEEP.parent / "models"):
-        for path in sorted(package.rglob("*.py")):
-            name = path.relative_to(package.parent).as_posix()
-            digest.update(name.encode() + b"\0" + path.read_bytes())
+    # `models` is a link in a checkout, which rglob does not follow, and a folder in a wheel.
+    names = {path for top in (SWEEP, SWEEP / "models") for path in top.rglob("*.py")}
+    for path in sorted(names):
+        digest.update(path.relative_to(SWEEP).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

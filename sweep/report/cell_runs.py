@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.schedules import RULES
 from sweep.cells.axes import AXES
 from sweep.cells.cell import Cell
 from sweep.cells.kinds import UnknownKindError, cell_from_params
 from sweep.config.validate import ConfigError
+from sweep.models.schedules import RULES
 from sweep.tracking.base import Run
 
 SORTED = ("S0", *(axis for axis in reversed(AXES) if axis != "S0"))

@@ -15,8 +15,6 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from models.schedules import RULES
-from models.theory import threshold
 from sweep.cells.axes import AXES
 from sweep.cells.cell import Cell
 from sweep.config.notice import Notice
@@ -25,6 +23,8 @@ from sweep.config.validate import ConfigError
 from sweep.grid import cost
 from sweep.grid.expand import expand
 from sweep.grid.memory import check_size
+from sweep.models.schedules import RULES
+from sweep.models.theory import threshold
 from sweep.search import bracketing, criteria, threshold_result
 from sweep.search.base import Load, sweep_id_of
 from sweep.search.bracketing import Probe, Rules, Value

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from models.theory.threshold import Crossing
+from sweep.models.theory.threshold import Crossing
 from sweep.search.bracketing import Bracket
 from sweep.tracking.base import StoreError
 

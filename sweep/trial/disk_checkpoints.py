@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recursion.checkpoint_store import Arrays
+from sweep.models.recursion.checkpoint_store import Arrays
 from sweep.results.arrays import load, save
 from sweep.storage.locks import locked
 

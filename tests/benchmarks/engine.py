@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.schedules import Schedule
-from models.source import Source
-from models.statistical import model, sampling, variates
-from models.statistical.jit import compiled
 from sweep.cells.cell import Cell
 from sweep.grid import cost
 from sweep.kinds.statistical.kind import Statistical
 from sweep.kinds.statistical.simulate import simulate
+from sweep.models.schedules import Schedule
+from sweep.models.source import Source
+from sweep.models.statistical import model, sampling, variates
+from sweep.models.statistical.jit import compiled
 from tests.benchmarks import Table, fastest
 from tests.helpers.jobs import finish
 

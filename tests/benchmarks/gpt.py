@@ -13,14 +13,14 @@ from functools import partial
 import numpy as np
 import torch
 
-from models import corpus
-from models.gpt import generate, trainer
-from models.gpt.config import Network, Sampling, Training
-from models.gpt.data_parallel import DataParallelGroup
-from models.gpt.dataset import Documents
-from models.gpt.device import Device, choose, deterministic, generator
-from models.gpt.model import GPT
-from models.gpt.trainer import Trainer
+from sweep.models import corpus
+from sweep.models.gpt import generate, trainer
+from sweep.models.gpt.config import Network, Sampling, Training
+from sweep.models.gpt.data_parallel import DataParallelGroup
+from sweep.models.gpt.dataset import Documents
+from sweep.models.gpt.device import Device, choose, deterministic, generator
+from sweep.models.gpt.model import GPT
+from sweep.models.gpt.trainer import Trainer
 from tests.benchmarks import Table, fastest
 from tests.benchmarks.nanogpt import Peer, get_batch
 

@@ -15,9 +15,9 @@ import ray
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-from models.schedules import Schedule
-from models.source import Source
-from models.statistical import model
+from sweep.models.schedules import Schedule
+from sweep.models.source import Source
+from sweep.models.statistical import model
 
 
 def trial(config: dict[str, Any]) -> None:

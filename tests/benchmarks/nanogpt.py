@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.gpt.config import Network
+from sweep.models.gpt.config import Network
 
 
 class Block(nn.Module):

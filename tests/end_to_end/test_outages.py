@@ -127,13 +127,15 @@ def test_a_cell_that_takes_too_long_fails_alone(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_limit_on_ray_too(store_folder: Path) -> None:
+    """The first cell takes a 15th of the limit, the second 30 times as long as the limit."""
     done = sweep(
-        store_folder, "+experiment=full", "grid.n=[2,100000]", "replicates=5000",
-        "generations=2000", "cluster.limit_seconds=10",
+        store_folder, "+experiment=full", "grid.n=[2,10000000]", "replicates=100",
+        "generations=3000", "source.s=50000", "source.support=50000", "grid.S0=0.01",
+        "cluster.limit_seconds=10",
     )  # fmt: skip
     assert done.returncode == 1
     assert (
-        "FAILED  full n=100000 S0=0.1: TimeoutError: the cell did not finish within 10 s"
+        "FAILED  full n=10000000 S0=0.01: TimeoutError: the cell did not finish within 10 s"
         in done.stderr
     )
     assert "1 of 2 cells finished" in done.stdout

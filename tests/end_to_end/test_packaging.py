@@ -55,12 +55,12 @@ def test_the_wheel_holds_packages_and_configs(wheel: Path) -> None:
     assert len(templates) > 4
     assert len(configs) > 20
     for path in code + templates:
-        assert str(path.relative_to(ROOT)) in names
+        name = path.relative_to(ROOT).as_posix()
+        assert (f"sweep/{name}" if name.startswith("models/") else name) in names
     for path in configs:
         assert f"sweep/{path.relative_to(ROOT)}" in names
     assert {name.split("/")[0] for name in names} == {
         "sweep",
-        "models",
         next(n for n in names if n.endswith("METADATA")).split("/")[0],
     }
 
@@ -93,3 +93,23 @@ def test_the_wheel_runs_in_any_folder(installed: Path, tmp_path: Path) -> None:
         "+experiment=smoke", "cluster=inline", "tracking=memory",
     )  # fmt: skip
     assert "4 of 4 cells finished" in printed
+
+
+@pytest.mark.parametrize("theirs", ["models.py", "models/__init__.py"])
+def test_a_users_own_models_is_left_alone(tmp_path: Path, theirs: str) -> None:
+    file = tmp_path / theirs
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("MINE = 'the user wrote this'")
+    printed = run(
+        tmp_path, ROOT, sys.executable, "-c",
+        "import sys, models; from sweep import run; "
+        "run('smoke', {'cluster': 'inline', 'tracking': 'memory'}); "
+        "print(models.MINE, *(name for name in sys.modules if name.startswith('models.')))",
+    )  # fmt: skip
+    assert "the user wrote this\n" in printed
+    for option in ("cluster=local", "cluster=inline"):
+        printed = run(
+            tmp_path, ROOT, sys.executable, "-m", "sweep",
+            "+experiment=smoke", option, "tracking=memory",
+        )  # fmt: skip
+        assert "4 of 4 cells finished" in printed

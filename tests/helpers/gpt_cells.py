@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from models.gpt.config import Recipe
-from models.gpt.device import Device
 from sweep.cells.cell import Cell
 from sweep.kinds.gpt.kind import Gpt
+from sweep.models.gpt.config import Recipe
+from sweep.models.gpt.device import Device
 from tests.helpers.shells import metric_rows, wait_for
 
 TINY = (

@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from models.gpt.config import Network, Sampling, Training
-from models.gpt.dataset import Documents
-from models.gpt.device import generator
-from models.gpt.model import GPT
+from sweep.models.gpt.config import Network, Sampling, Training
+from sweep.models.gpt.dataset import Documents
+from sweep.models.gpt.device import generator
+from sweep.models.gpt.model import GPT
 
 SMALL = Network(context=6, embedding=8, layers=2, heads=2, dropout=0.0, bias=True, tied=False)
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from models.theory.threshold import Crossing
+from sweep.models.theory.threshold import Crossing
 from sweep.search.bracketing import Bracket
 from sweep.search.threshold_result import (
     ExactValue,

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.schedules import RULES, Schedule
-from models.seeding import stream_key
-from models.source import FAMILIES, TOLERANCE, WITHOUT_S0, Source
+from sweep.models.schedules import RULES, Schedule
+from sweep.models.seeding import stream_key
+from sweep.models.source import FAMILIES, TOLERANCE, WITHOUT_S0, Source
 
 
 def test_tables_follow_the_paper() -> None:

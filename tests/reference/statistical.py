@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from models.schedules import Schedule
-from models.seeding import stream_key
-from models.source import Source
+from sweep.models.schedules import Schedule
+from sweep.models.seeding import stream_key
+from sweep.models.source import Source
 
 REAL, PICK, MODEL, CHOOSE = 0, 1, 2, 3
 REAL_SPLIT, SPLIT, MODEL_SPLIT, CHOOSE_SPLIT, REDRAW = 4, 5, 6, 7, 16

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.schedules import RULES, Rule
 from sweep import metrics
 from sweep.kinds.statistical.kind import Statistical
+from sweep.models.schedules import RULES, Rule
 from sweep.results import arrays
 from sweep.tracking.mlflow_tracker import MlflowTracker
 from tests.helpers.bounds import bernstein

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.schedules import Schedule
-from models.theory import collapse_time
+from sweep.models.schedules import Schedule
+from sweep.models.theory import collapse_time
 from sweep.report.figures import axes as draw
 from sweep.report.figures.files import save
 from tests.verification.checks import CHECKS, ZIPF, run

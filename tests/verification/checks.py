@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2
 
-from models.schedules import Schedule
-from models.source import Source
-from models.statistical import model
-from models.theory import collapse_time, deviation, moments
 from sweep.cells.cell import Cell
 from sweep.kinds.statistical.kind import Statistical
+from sweep.models.schedules import Schedule
+from sweep.models.source import Source
+from sweep.models.statistical import model
+from sweep.models.theory import collapse_time, deviation, moments
 from sweep.results.theory import theory_of
 from tests.helpers.bounds import bernstein
 

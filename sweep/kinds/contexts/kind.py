@@ -6,10 +6,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from models.schedules import Schedule
-from models.seeding import STREAM
-from models.statistical import contexts
-from models.theory import moments
 from sweep.cells.cell import Cell
 from sweep.cells.outcome import CellProgress, Curves, Theory
 from sweep.cells.workspace import Workspace
@@ -17,6 +13,10 @@ from sweep.config.validate import ConfigError
 from sweep.kinds import source
 from sweep.kinds.base import Defaults
 from sweep.kinds.statistical.config import StatisticalSection
+from sweep.models.schedules import Schedule
+from sweep.models.seeding import STREAM
+from sweep.models.statistical import contexts
+from sweep.models.theory import moments
 from sweep.results.arrays import joined
 
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, model_validator
 
-from models.gpt import config
-from models.schedules import LARGEST_SAMPLE
 from sweep.config.model import Corpus, ModelSection
 from sweep.config.section import BuiltFrom, Section
 from sweep.config.validate import Choice, ConfigError, Flag, OrNull, Real, Whole
+from sweep.models.gpt import config
+from sweep.models.schedules import LARGEST_SAMPLE
 
 DEVICES = ("auto", "cpu", "cuda")
 LONGEST_DOCUMENT = 8

@@ -1,7 +1,7 @@
 """Estimated cost of a GPT cell: seconds, fitted to measurements on one core, and memory."""
 
-from models.gpt.config import Network, Recipe
 from sweep.cells.cell import Cell
+from sweep.models.gpt.config import Network, Recipe
 
 CPU_OPERATIONS = 9e10
 """Floating-point operations per second of one core during training."""

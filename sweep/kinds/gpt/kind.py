@@ -8,9 +8,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models import corpus
-from models.gpt.config import GPT_STREAM, Recipe
-from models.schedules import Schedule
 from sweep.cells.cell import Cell, Kind
 from sweep.cells.outcome import CellProgress, Curves
 from sweep.cells.workspace import Workspace
@@ -19,6 +16,9 @@ from sweep.config.validate import ConfigError
 from sweep.kinds.base import Defaults
 from sweep.kinds.gpt import cost, params, summary
 from sweep.kinds.gpt.config import GptSection
+from sweep.models import corpus
+from sweep.models.gpt.config import GPT_STREAM, Recipe
+from sweep.models.schedules import Schedule
 
 
 def from_settings(
@@ -103,9 +103,9 @@ class Gpt(Defaults):
         return cost.seconds(cell, self.recipe)
 
     def run(self, cell: Cell, workspace: Workspace) -> Generator[CellProgress, None, Curves]:
-        from models.gpt.data_parallel import DataParallelGroup
-        from models.gpt.device import choose  # imports torch, which other kinds do not need
         from sweep.kinds.gpt.run import recurse
+        from sweep.models.gpt.data_parallel import DataParallelGroup
+        from sweep.models.gpt.device import choose  # imports torch, which other kinds do not need
 
         precision = self.recipe.training.precision
         place = choose(precision, workspace.device, compiled=workspace.compiled)

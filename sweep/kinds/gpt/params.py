@@ -5,7 +5,7 @@ from dataclasses import fields
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-from models.gpt.config import Measure, Network, Recipe, Sampling, Training
+from sweep.models.gpt.config import Measure, Network, Recipe, Sampling, Training
 
 SECTIONS: dict[str, type] = {
     "network": Network, "training": Training, "sampling": Sampling, "measure": Measure,

@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.gpt.config import Recipe
-from models.gpt.data_parallel import DataParallelGroup
-from models.gpt.device import Device, deterministic
-from models.recursion import loop, reference
-from models.recursion.checkpoint_store import MissingCheckpointError
-from models.recursion.loop import Record, State
-from models.recursion.reference import Reference
-from models.recursion.resume import Progress as Part
-from models.recursion.setting import Setting
 from sweep.cells.cell import Cell
 from sweep.cells.outcome import CellProgress, Curves
 from sweep.grid import corpus
 from sweep.kinds.gpt.summary import stopped
+from sweep.models.gpt.config import Recipe
+from sweep.models.gpt.data_parallel import DataParallelGroup
+from sweep.models.gpt.device import Device, deterministic
+from sweep.models.recursion import loop, reference
+from sweep.models.recursion.checkpoint_store import MissingCheckpointError
+from sweep.models.recursion.loop import Record, State
+from sweep.models.recursion.reference import Reference
+from sweep.models.recursion.resume import Progress as Part
+from sweep.models.recursion.setting import Setting
 from sweep.trial.disk_checkpoints import DiskCheckpoints
 
 STATE = "state-{}"

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from models.statistical.contexts import DRAWS, UNSEEN
 from sweep.config.model import ModelSection
 from sweep.config.validate import Choice, Whole
+from sweep.models.statistical.contexts import DRAWS, UNSEEN
 
 
 class StatisticalSection(ModelSection):

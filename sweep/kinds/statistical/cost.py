@@ -4,9 +4,9 @@ and memory."""
 import itertools
 import math
 
-from models.theory import collapse_time
-from models.theory.deviation import LARGEST_TABLE
 from sweep.cells.cell import Cell
+from sweep.models.theory import collapse_time
+from sweep.models.theory.deviation import LARGEST_TABLE
 from sweep.results.theory import DEVIATION_WORK
 
 

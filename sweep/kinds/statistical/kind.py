@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from models.schedules import Schedule
-from models.seeding import STREAM
 from sweep.cells.cell import Cell, Kind
 from sweep.cells.outcome import CellProgress, Curves, Theory
 from sweep.cells.workspace import Workspace
@@ -19,6 +17,8 @@ from sweep.kinds.base import Defaults
 from sweep.kinds.contexts.kind import Contexts
 from sweep.kinds.statistical import cost, simulate, theory, threshold
 from sweep.kinds.statistical.config import StatisticalSection
+from sweep.models.schedules import Schedule
+from sweep.models.seeding import STREAM
 
 
 def from_settings(

@@ -19,7 +19,7 @@ from sweep.kinds.statistical import cost
 from sweep.results.arrays import joined, load, save
 
 if TYPE_CHECKING:
-    from models.statistical import model as statistical
+    from sweep.models.statistical import model as statistical
 
 STEP_SECONDS = 0.2
 """Target time of one step."""
@@ -39,7 +39,9 @@ def simulate(
     folder: where the checkpoint of a long cell is stored; an unreadable one is ignored,
     and the cell starts again.
     """
-    from models.statistical import model as statistical  # compiles on first use, so only in workers
+    from sweep.models.statistical import (
+        model as statistical,  # compiles on first use, so only in workers
+    )
 
     path = folder / cell.id / "checkpoint.npz"
     finished, state, records = _load(path)
@@ -111,7 +113,7 @@ def _save(path: Path, finished: list[Curves], state: "statistical.State", record
 
 def _load(path: Path) -> tuple[list[Curves], "statistical.State | None", list[Curves]]:
     """Read what `_save` wrote; return no blocks, state or record if it cannot be read."""
-    from models.statistical import model as statistical
+    from sweep.models.statistical import model as statistical
 
     try:
         arrays = load(path)

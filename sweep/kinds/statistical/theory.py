@@ -7,11 +7,11 @@ import contextlib
 
 import numpy as np
 
-from models.theory import bounds, collapse_time, moments, threshold
-from models.theory import deviation as drift
-from models.theory.collapse_time import collapse_probability_kept
 from sweep.cells.cell import Cell
 from sweep.cells.outcome import Theory
+from sweep.models.theory import bounds, collapse_time, moments, threshold
+from sweep.models.theory import deviation as drift
+from sweep.models.theory.collapse_time import collapse_probability_kept
 
 LARGEST_RECURSION = 2 * 10**8
 """Most work of the second-moment recursions, generations x (window^2 + 1000): some seconds."""

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
-from models.theory import bounds, collapse_time, moments, threshold
-from models.theory import deviation as drift
-from models.theory.collapse_time import collapse_probability_kept
 from sweep.cells.cell import Cell
+from sweep.models.theory import bounds, collapse_time, moments, threshold
+from sweep.models.theory import deviation as drift
+from sweep.models.theory.collapse_time import collapse_probability_kept
 from sweep.results.theory import theory_of
 
 MOST_WORK = 4 * 10**9

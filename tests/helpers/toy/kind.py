@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from models.schedules import Schedule
 from sweep.cells.cell import Cell, Kind
 from sweep.cells.outcome import CellProgress, Curves, Theory
 from sweep.cells.workspace import Workspace
 from sweep.config.schema import Settings
 from sweep.kinds.base import Defaults
+from sweep.models.schedules import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)

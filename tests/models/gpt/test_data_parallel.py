@@ -13,13 +13,13 @@ import psutil
 import pytest
 import torch
 
-from models.gpt.data_parallel import DataParallelGroup, LostWorkerError
-from models.gpt.device import Device, choose, deterministic, generator
-from models.gpt.gradients import GradientComputer, GradientTask
-from models.gpt.model import GPT
-from models.gpt.trainer import Trainer
 from sweep.config.validate import ConfigError
 from sweep.launch.nodes import Node, check_fit
+from sweep.models.gpt.data_parallel import DataParallelGroup, LostWorkerError
+from sweep.models.gpt.device import Device, choose, deterministic, generator
+from sweep.models.gpt.gradients import GradientComputer, GradientTask
+from sweep.models.gpt.model import GPT
+from sweep.models.gpt.trainer import Trainer
 from tests.helpers.configs import CLUSTER, settings
 from tests.helpers.gpt_cells import CPU, SLOW, numbers, wait_for_piece
 from tests.helpers.networks import SMALL, TRAINING, S, texts

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from models import corpus
-from models.gpt import dataloader, dataset, evaluate, generate, trainer
-from models.gpt.config import Sampling
-from models.gpt.dataset import MISSING, Documents
-from models.gpt.device import Device, choose, deterministic, generator
-from models.gpt.model import GPT
-from models.gpt.trainer import Trainer
-from models.seeding import derive
 from sweep.kinds.gpt.cost import network_size
+from sweep.models import corpus
+from sweep.models.gpt import dataloader, dataset, evaluate, generate, trainer
+from sweep.models.gpt.config import Sampling
+from sweep.models.gpt.dataset import MISSING, Documents
+from sweep.models.gpt.device import Device, choose, deterministic, generator
+from sweep.models.gpt.model import GPT
+from sweep.models.gpt.trainer import Trainer
+from sweep.models.seeding import derive
 from tests.helpers.bounds import bernstein
 from tests.helpers.networks import PAPER, SAMPLING, SMALL, TRAINING, S, network, texts
 from tests.reference import gpt

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models import corpus
-from models.gpt.config import Measure, Network, Recipe, Sampling, Training
-from models.gpt.dataset import Documents
-from models.gpt.device import Device, deterministic
-from models.recursion import generation, loop, markov, reference, resume
-from models.recursion.checkpoint_store import Arrays, InMemoryCheckpoints
-from models.recursion.setting import Setting
-from models.schedules import Schedule
+from sweep.models import corpus
+from sweep.models.gpt.config import Measure, Network, Recipe, Sampling, Training
+from sweep.models.gpt.dataset import Documents
+from sweep.models.gpt.device import Device, deterministic
+from sweep.models.recursion import generation, loop, markov, reference, resume
+from sweep.models.recursion.checkpoint_store import Arrays, InMemoryCheckpoints
+from sweep.models.recursion.setting import Setting
+from sweep.models.schedules import Schedule
 from tests.helpers.bounds import bernstein
 from tests.helpers.jobs import finish, tell
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from models.schedules import Schedule
-from models.source import Source
-from models.statistical import model, steps, variates
-from models.theory import moments
+from sweep.models.schedules import Schedule
+from sweep.models.source import Source
+from sweep.models.statistical import model, steps, variates
+from sweep.models.theory import moments
 from tests.helpers.bounds import bernstein
 from tests.reference import statistical as reference
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 from scipy.stats import binom, chi2, hypergeom
 
-from models.statistical import sampling, variates
-from models.statistical.jit import compiled
+from sweep.models.statistical import sampling, variates
+from sweep.models.statistical.jit import compiled
 from tests.helpers.paths import ROOT
 from tests.reference import statistical
 

@@ -10,11 +10,11 @@ import math
 import numpy as np
 import pytest
 
-from models.schedules import Schedule
-from models.source import Source
-from models.statistical import contexts, model
-from models.theory import bounds, collapse_time, deviation
-from models.theory import moments as theory
+from sweep.models.schedules import Schedule
+from sweep.models.source import Source
+from sweep.models.statistical import contexts, model
+from sweep.models.theory import bounds, collapse_time, deviation
+from sweep.models.theory import moments as theory
 from tests.helpers.bounds import bernstein
 
 ODDS = 2.5e-7

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from models.theory import bounds, collapse_time, moments
+from sweep.models.theory import bounds, collapse_time, moments
 
 
 def multinomial_law(n: int, p: tuple[float, ...]) -> dict[tuple[int, ...], float]:

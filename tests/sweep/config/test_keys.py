@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import yaml
 
-from models.gpt.config import Measure, Network, Sampling, Training
 from sweep.cells.kinds import KINDS
 from sweep.config.schema import key_paths, keys, model_sections
 from sweep.config.section import Section, key_tree, paths
@@ -18,6 +17,7 @@ from sweep.kinds.gpt.config import (
     SamplingSection,
     TrainingSection,
 )
+from sweep.models.gpt.config import Measure, Network, Sampling, Training
 from sweep.paths import CONF
 from tests.helpers.configs import settings
 

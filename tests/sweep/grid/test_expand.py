@@ -2,7 +2,6 @@
 
 import pytest
 
-from models import corpus
 from sweep.cells.cell import sweep_id
 from sweep.cells.kinds import cell_from_params
 from sweep.config.compose import experiments
@@ -10,6 +9,7 @@ from sweep.grid import packing
 from sweep.grid.cost import seconds
 from sweep.grid.expand import expand
 from sweep.grid.memory import memory
+from sweep.models import corpus
 from sweep.search import threshold
 from tests.helpers.configs import settings
 from tests.helpers.paths import GOLDEN

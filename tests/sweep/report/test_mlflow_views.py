@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from models.schedules import Schedule
-from models.source import Source
 from sweep import cli
 from sweep.cells.cell import Cell
 from sweep.kinds.statistical.kind import Statistical
+from sweep.models.schedules import Schedule
+from sweep.models.source import Source
 from sweep.report import mlflow_ui, mlflow_views, text_tables
 from sweep.report.cell_runs import CellRun
 from sweep.report.figures.axes import COLOURS

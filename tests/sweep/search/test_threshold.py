@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from models.source import Source
-from models.theory import deviation, threshold
+from sweep.models.source import Source
+from sweep.models.theory import deviation, threshold
 from sweep.search import bracketing, threshold_result
 from sweep.search.bracketing import Probe, Rules, Value
 from sweep.search.threshold_result import ThresholdResult

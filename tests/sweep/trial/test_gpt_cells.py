@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import corpus
-from models.recursion.checkpoint_store import MissingCheckpointError
 from sweep import load, metrics
 from sweep.cells.cell import Cell
 from sweep.cells.kinds import cell_from_params
@@ -20,6 +18,8 @@ from sweep.config.validate import ConfigError
 from sweep.grid import corpus as texts
 from sweep.grid.expand import expand
 from sweep.kinds.gpt.run import recurse
+from sweep.models import corpus
+from sweep.models.recursion.checkpoint_store import MissingCheckpointError
 from sweep.results import arrays
 from sweep.tracking.mlflow_tracker import MlflowTracker
 from sweep.trial.disk_checkpoints import DiskCheckpoints

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from models import corpus
 from sweep.cells.outcome import Curves
 from sweep.grid import corpus as texts
 from sweep.grid.expand import expand
 from sweep.kinds.gpt.run import recurse
+from sweep.models import corpus
 from tests.helpers.configs import settings
 from tests.helpers.gpt_cells import CPU, TINY, recipe_of
 from tests.helpers.jobs import finish

@@ -136,7 +136,7 @@ def test_a_crash_at_any_point_loses_and_doubles_nothing(tmp_path: Path, verb: st
 def test_a_long_cell_goes_on_from_its_last_generation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from models.statistical import model
+    from sweep.models.statistical import model
 
     cell = CELLS[3]
     whole = finish(simulate(cell, tmp_path / "whole"))
