@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweep import __version__
+from sweep import __version__, streams
 from sweep.config import compose
 from sweep.config.schema import key_paths
 from sweep.config.validate import ConfigError, nearest
@@ -32,6 +32,7 @@ HYDRA_FLAGS = (
 
 def main() -> None:
     """Entry point of `python -m sweep` and `collapse-sweep`."""
+    streams.tolerate()
     try:
         code = _main(sys.argv[1:])
     except ConfigError as error:

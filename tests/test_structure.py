@@ -17,7 +17,7 @@ ROOMS = (
     {"models.seeding"},
     {"models.statistical", "models.gpt"},
     {"models.recursion"},
-    {"sweep.columns", "sweep.paths", "sweep.storage"},
+    {"sweep.columns", "sweep.paths", "sweep.storage", "sweep.streams"},
     {"sweep.tracking"},
     {"sweep.cells"},
     {"sweep.config", "sweep.metrics"},

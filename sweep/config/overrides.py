@@ -50,7 +50,8 @@ def _check(overrides: Sequence[Override]) -> None:
         if key in groups and added.count(key) > 1:
             raise ConfigError(f"{key}: is given {added.count(key)} times; give one")
         sweep = override.is_sweep_override()  # a sweep of Hydra: a,b or range(1,3)
-        named = sweep or override.is_delete() or isinstance(override.value(), str | list | dict)
+        # A list would merge one file over the other, whichever comes last.
+        named = sweep or override.is_delete() or isinstance(override.value(), str | dict)
         if sweep or (key in groups and not named):
             got = override.get_value_string()
             values = got if override.value_type == ValueType.SIMPLE_CHOICE_SWEEP else "10,37"

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sweep import streams
 from sweep.config.validate import ConfigError
 from sweep.options import parse
 from sweep.report import compare, find
@@ -36,6 +37,7 @@ OPTIONS = {
 
 def main() -> None:
     """Entry point of `python -m sweep.report`."""
+    streams.tolerate()
     try:
         built = rebuild(_options(sys.argv[1:]))
     except (ConfigError, StoreError, OutageError) as error:
@@ -45,6 +47,7 @@ def main() -> None:
         print(f"{built.text()}\n")
     for path in built.files:
         print(path)
+    sys.stdout.flush()
 
 
 def rebuild(options: dict[str, str]) -> Report:

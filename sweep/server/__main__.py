@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from sweep import streams
 from sweep.config.validate import ConfigError, nearest
 from sweep.options import parse
 from sweep.server.mlflow_server import Server, backup, down, restore, up
@@ -29,6 +30,7 @@ OPTIONS = {
 
 def main() -> None:
     """Entry point of `python -m sweep.server`."""
+    streams.tolerate()
     try:
         for line in _run(sys.argv[1:]):
             print(line)

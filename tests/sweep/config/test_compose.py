@@ -16,6 +16,9 @@ PARTIAL = "+experiment=partial"
         ("model=gpt,statistical", "model: got gpt,statistical; allowed: one name"),
         ("model=3", "model: got 3; allowed: one name"),
         ("cluster=null", "cluster: got null; allowed: one name"),
+        ("cluster=[1,2]", "cluster: got [1,2]; allowed: one name"),
+        ("tracking=[null]", "tracking: got [null]; allowed: one name"),
+        ("model=[gpt]", "model: got [gpt]; allowed: one name"),
         ("model=gtp", "model: got 'gtp'; allowed: gpt, statistical; did you mean gpt?"),
         ("hydra/launcher=nope", "hydra/launcher: got 'nope'; allowed: basic"),
         ("+experiment=full", "experiment: is given 2 times; give one"),
@@ -46,6 +49,12 @@ def test_refused(override: str, line: str) -> None:
 def test_a_group_can_be_deleted() -> None:
     """What is missing then is named by the schema."""
     assert "model" not in from_arguments([PARTIAL, "~model"])
+
+
+def test_experiments_are_not_merged() -> None:
+    """Two lists of overrides would give the grid of one with the replicates of the other."""
+    with pytest.raises(ConfigError, match=r"experiment: got \[smoke,full\]; allowed: one name"):
+        from_arguments(["+experiment=[smoke,full]"])
 
 
 def test_an_experiment_is_named_with_the_plus_once() -> None:
