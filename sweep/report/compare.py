@@ -13,7 +13,7 @@ from sweep.report.cell_curves import LITTLE_WORK, CellCurves
 from sweep.report.cell_runs import CellRun, sorted_cell_runs
 from sweep.report.figures.axes import COLOURS
 from sweep.report.figures.curves import schedules_figure
-from sweep.report.figures.files import save
+from sweep.report.figures.files import own_style, save
 from sweep.report.find import Sweeps
 from sweep.report.html import charts, page
 from sweep.tracking.base import Tracker
@@ -68,7 +68,8 @@ def _figure(
     lines = [lines[i] for i in thinning.chosen(len(lines), len(COLOURS))]
     count = sum(map(len, drawn))
     title = "side by side" + (f": {len(lines)} of {count} cells" if len(lines) < count else "")
-    files = save(schedules_figure(lines, title), folder, "compare")
+    with own_style():
+        files = save(schedules_figure(lines, title), folder, "compare")
     names = ", ".join(cell.title for cell in lines)
     words = f"mean sigma and deviation against the generation for {names}"
     return files, [(files[0], words)]

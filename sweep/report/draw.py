@@ -15,7 +15,7 @@ from sweep.report.display import display_of
 from sweep.report.figures import threshold
 from sweep.report.figures.against_n import overview_figure, series_name
 from sweep.report.figures.axes import COLOURS
-from sweep.report.figures.files import preview, save
+from sweep.report.figures.files import own_style, preview, save
 from sweep.report.figures.registry import FIGURES
 from sweep.report.html import charts
 from sweep.results.theory import DEVIATION_WORK
@@ -43,10 +43,11 @@ def draw(tracker: Tracker, parent: Run, cell_runs: Sequence[CellRun], folder: Pa
     name = parent.tags.get("experiment", "sweep")
     kind = parent.tags.get("figure", "curves")
     answers = answers_of(tracker, parent) if kind == "threshold" else []
-    if answers:
-        return _answers(tracker, parent, answers, name, folder)
-    done = [cell_run for cell_run in cell_runs if cell_run.run.status == "FINISHED"]
-    return _cells(tracker, name, kind, done, folder)
+    with own_style():
+        if answers:
+            return _answers(tracker, parent, answers, name, folder)
+        done = [cell_run for cell_run in cell_runs if cell_run.run.status == "FINISHED"]
+        return _cells(tracker, name, kind, done, folder)
 
 
 def answers_of(tracker: Tracker, parent: Run) -> list[ThresholdResult]:

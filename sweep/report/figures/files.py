@@ -1,5 +1,7 @@
 """Figures as files: for paper, and small for a note."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +10,19 @@ if TYPE_CHECKING:
 
 PREVIEW = 700
 """Pixels across of the figure in a note, which MLflow does not scale."""
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Draw with matplotlib's defaults, whatever the user's matplotlibrc says, and restore it.
+
+    With `text.usetex: True` in it, for one, drawing would need LaTeX.
+    """
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield
 
 
 def save(figure: "Figure", folder: Path, name: str) -> list[Path]:

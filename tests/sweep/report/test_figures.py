@@ -22,6 +22,7 @@ from sweep.report.series import BOUNDS, generations_of, series_of
 from sweep.tracking.folder_tracker import FolderTracker
 from tests.helpers.gpt_cells import TINY
 from tests.helpers.jobs import ran
+from tests.helpers.shells import sweep
 
 Ran = tuple[FolderTracker, list[CellRun]]
 
@@ -208,3 +209,11 @@ def test_many_cells_on_the_same_axes_are_thinned(statistical: Ran, tmp_path: Pat
     ((path, words),) = drawn.images
     assert path == drawn.files[0] == tmp_path / "sweep.png"
     assert "and 32 others" in words  # 8 by name, 40 in all
+
+
+def test_the_users_style_of_matplotlib_is_not_used(tmp_path: Path) -> None:
+    """It is read from the folder of the command; LaTeX would be needed with it."""
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\n")
+    done = sweep(tmp_path, "+experiment=smoke", "replicates=2", "cluster=inline", "tracking=memory")
+    assert done.returncode == 0, done.stderr
+    assert [*tmp_path.glob("outputs/*/smoke.png")]
