@@ -38,17 +38,16 @@ class Tolerant:
 
 def tolerate() -> None:
     """Let this process go on without any of its standard streams."""
-    closed = []
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
             # Otherwise the next file opened, perhaps a database, would become this stream.
             os.open(os.devnull, os.O_RDWR)
-            closed.append(descriptor)
-    if 1 in closed or sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-    if 2 in closed or sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    # Python starts without the streams that are closed.
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     sys.stdout = cast(TextIO, Tolerant(sys.stdout))
     sys.stderr = cast(TextIO, Tolerant(sys.stderr))

@@ -148,7 +148,7 @@ def code() -> str:
     """Return a hash of this code, which all nodes must run."""
     digest = hashlib.sha256()
     # `models` is a link in a checkout, which rglob does not follow, and a folder in a wheel.
-    names = {path for top in (SWEEP, SWEEP / "models") for path in top.rglob("*.py")}
-    for path in sorted(names):
+    files = {path for top in (SWEEP, SWEEP / "models") for path in top.rglob("*.py")}
+    for path in sorted(files):
         digest.update(path.relative_to(SWEEP).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

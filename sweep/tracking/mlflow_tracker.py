@@ -356,30 +356,11 @@ def _create_sqlite(path: Path) -> None:
     for old in path.parent.glob(f".{path.name}.new-*"):
         old.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.new-{os.getpid()}")
-    with _unsynced():  # hundreds of small transactions: half of the time is waiting for the disk
-        MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments()
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
+    MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments()
     os.replace(temporary, path)
     with contextlib.closing(sqlite3.connect(path)) as connection:
         # With a WAL, writers sync once per transaction, and readers never wait for writers.
         connection.execute("PRAGMA journal_mode=WAL")
-
-
-@contextlib.contextmanager
-def _unsynced() -> Iterator[None]:
-    """SQLite leaves it to the operating system when it writes, in connections opened inside."""
-    from sqlalchemy import event
-    from sqlalchemy.engine import Engine
-
-    def relax(connection: sqlite3.Connection, _: object) -> None:
-        connection.execute("PRAGMA synchronous=OFF")
-
-    event.listen(Engine, "connect", relax)
-    try:
-        yield
-    finally:
-        event.remove(Engine, "connect", relax)
 
 
 def _artifact_location(uri: str) -> str | None:

@@ -22,6 +22,7 @@ from tests.helpers.shells import (
     assert_same,
     finished,
     metric_rows,
+    needs_proc,
     results,
     start,
     sweep,
@@ -55,7 +56,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_command_goes_on(
     assert metric_rows(store_folder) == metric_rows(uninterrupted)
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds workers in /proc")
+@needs_proc
 def test_a_killed_worker_and_a_killed_driver_cost_nothing(
     store_folder: Path, uninterrupted: Path
 ) -> None:
@@ -185,8 +186,15 @@ def ray_is_up(process: "subprocess.Popen[str]", folder: Path) -> bool:
     return any(child.name() == "raylet" for child in children)
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc for how far it is")
-@pytest.mark.parametrize("moment", [started, loaded, opening, ray_is_up])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(started, marks=needs_proc),
+        pytest.param(loaded, marks=needs_proc),
+        opening,
+        ray_is_up,
+    ],
+)
 def test_an_early_interrupt_ends_at_once(
     tmp_path: Path, moment: Callable[["subprocess.Popen[str]", Path], bool]
 ) -> None:

@@ -32,6 +32,7 @@ from tests.helpers.jobs import finish, job_at
 from tests.helpers.shells import (
     assert_same,
     metric_rows,
+    needs_proc,
     results,
     run_here,
     start,
@@ -212,7 +213,7 @@ def packs_at_work(folder: Path) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds workers in /proc")
+@needs_proc
 def test_workers_killed_for_memory_cost_their_cells_alone(store_folder: Path) -> None:
     """The kernel kills with signal 9; here twice the worker of one pack, which is then given up."""
     options = ("+experiment=full", f"grid.n=[{','.join(map(str, range(40, 60)))}]",

@@ -30,6 +30,8 @@ LONG = (
     "figure=collapse_time",
 )
 """Forty cells, some five seconds of work on two cores, and one small figure."""
+needs_proc = pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc, which is Linux's")
+"""For tests that look into other processes: how far one is, or which are workers."""
 
 
 def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
