@@ -8,18 +8,22 @@ import threading
 from collections.abc import Iterator
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+AGAIN_SECONDS = 0.05
+"""Time after which an interrupt that Python dropped is raised again."""
 
 
 @contextlib.contextmanager
 def handlers_kept() -> Iterator[None]:
-    """Restore the signal handlers when the context ends."""
+    """Restore the signal handlers, and the hook for dropped exceptions, when the context ends."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in STOPPING}
+    hook = sys.unraisablehook
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             if handler is not None:  # None: not set from Python, and not settable
                 signal.signal(number, handler)
@@ -34,11 +38,28 @@ def interruptible() -> None:
     if threading.current_thread() is not threading.main_thread():
         return
 
-    def first(*_: object) -> None:
-        if not _in_a_notebook():  # whose kernel must survive
-            for number in STOPPING:
-                signal.signal(number, lambda *_: os._exit(130))
-        raise KeyboardInterrupt
-
     for number in STOPPING:
-        signal.signal(number, first)
+        signal.signal(number, _first)
+    sys.unraisablehook = _dropped
+
+
+def _first(*_: object) -> None:
+    if not _in_a_notebook():  # whose kernel must survive
+        for number in STOPPING:
+            signal.signal(number, lambda *_: os._exit(130))
+    raise KeyboardInterrupt
+
+
+def _dropped(what: "sys.UnraisableHookArgs") -> None:
+    """Raise an interrupt again that Python dropped, since it fell into a callback or a `__del__`.
+
+    Later, in code that can pass it on: what this function raises is dropped as well.
+    """
+    if not issubclass(what.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(what)
+        return
+    for number in STOPPING:
+        signal.signal(number, _first)
+    again = threading.Timer(AGAIN_SECONDS, signal.raise_signal, (signal.SIGINT,))
+    again.daemon = True
+    again.start()
